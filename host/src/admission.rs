@@ -1,0 +1,75 @@
+//! How much may be going on at once: a [`Permit`] per call, freed on drop.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use serde::Deserialize;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::error::Error;
+
+/// How many requests a tenant may have.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Requests that are in components at once.
+    pub concurrency: usize,
+    /// Requests that wait for one of those places; more are answered 503.
+    pub queue: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config { concurrency: 200, queue: 2_000 }
+    }
+}
+
+/// Lets requests in.
+pub struct Admission {
+    places: Arc<Semaphore>,
+    waiting: AtomicUsize,
+    queue: usize,
+}
+
+/// The right to call a component.
+pub struct Permit {
+    _place: OwnedSemaphorePermit,
+}
+
+impl Admission {
+    /// An admission with so many places.
+    pub fn new(config: Config) -> Self {
+        Admission {
+            places: Arc::new(Semaphore::new(config.concurrency.max(1))),
+            waiting: AtomicUsize::new(0),
+            queue: config.queue,
+        }
+    }
+
+    /// Waits for a place, unless too many wait already.
+    pub async fn admit(&self) -> Result<Permit, Error> {
+        if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
+            return Ok(Permit { _place: place });
+        }
+        let _waiting = Waiting::enter(self)?;
+        let place = Arc::clone(&self.places).acquire_owned().await;
+        place.map(|place| Permit { _place: place }).map_err(|_| Error::Overloaded)
+    }
+}
+
+/// Counts a request that waits, also when it is given up.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn enter(admission: &'a Admission) -> Result<Self, Error> {
+        let before = admission.waiting.fetch_add(1, Ordering::Relaxed);
+        let waiting = Waiting(&admission.waiting);
+        if before < admission.queue { Ok(waiting) } else { Err(Error::Overloaded) }
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}

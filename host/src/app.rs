@@ -1,0 +1,188 @@
+//! The parts, put together: databases brought up to date, components loaded, routes entered.
+
+mod first_start;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::admission::Admission;
+use crate::capabilities::Origin;
+use crate::capabilities::cache::Entries;
+use crate::capabilities::passwords::Hasher;
+use crate::clock::Clock;
+use crate::compiler::Compiler;
+use crate::config::Config;
+use crate::database::{Database, Limits, Location, Migrations};
+use crate::identity::{Caller, Issuer, Keys};
+use crate::instance::{Engine, Revision};
+use crate::listener;
+use crate::router::Router;
+use crate::tenant::{Group, GroupConfig, Tenant};
+
+/// The tenant that the built-in API belongs to.
+const DEFAULT_TENANT: &str = "default";
+
+/// Everything that a request may need. Lives as long as the process serves.
+pub struct App {
+    /// Who answers what.
+    pub router: Router,
+    /// Whose API this is.
+    pub tenant: Tenant,
+    /// How much may be going on at once.
+    pub admission: Admission,
+    /// What clients may take.
+    pub http: listener::Config,
+    /// The address that is listened on.
+    pub address: SocketAddr,
+}
+
+/// An app, and what its first start has to tell.
+pub struct Built {
+    /// The app.
+    pub app: App,
+    /// The password of the first admins, if this start made it up.
+    pub made_up_password: Option<String>,
+}
+
+impl App {
+    /// Puts the parts together.
+    ///
+    /// # Errors
+    /// A sentence that names what is wrong and the remedy.
+    pub async fn build(
+        config: &Config,
+        clock: Clock,
+        address: SocketAddr,
+    ) -> Result<Built, String> {
+        let tenant = tenant(config, clock).await?;
+        let made_up_password =
+            first_start::admins(&tenant, config.admin_password.as_deref()).await?;
+        let router = load_groups(config, &tenant).await?;
+        let app = App {
+            router,
+            tenant,
+            admission: Admission::new(config.admission),
+            http: config.http,
+            address,
+        };
+        Ok(Built { app, made_up_password })
+    }
+}
+
+/// Opens what the groups of the default tenant share.
+async fn tenant(config: &Config, clock: Clock) -> Result<Tenant, String> {
+    let data = &config.data;
+    std::fs::create_dir_all(data).map_err(|error| format!("cannot write to the data folder {}: {error}; make it writable or choose another with --data", data.display()))?;
+    let keys = Keys::load(data, config.key_file.as_deref())?;
+    // The host reads its own tables whole at start; guests' results are bounded.
+    let unbounded = Limits { rows: usize::MAX, bytes: usize::MAX, ..config.sql.limits() };
+    let host = Database::open(
+        &location(config, &data.join("host.db"), "wharf"),
+        unbounded,
+        &Migrations::host(),
+    )
+    .await?;
+    let file = data.join("tenants").join(format!("{DEFAULT_TENANT}.db"));
+    let schema = format!("tenant_{DEFAULT_TENANT}");
+    let database =
+        Database::open(&location(config, &file, &schema), config.sql.limits(), &Migrations::api())
+            .await?;
+    let issuer = Issuer::open(DEFAULT_TENANT, config.tokens, &keys, host, clock.clone())
+        .await
+        .map_err(|failure| format!("cannot read which tokens were revoked: {failure}"))?;
+    Ok(Tenant {
+        name: DEFAULT_TENANT.to_owned(),
+        database,
+        cache: Entries::new(config.cache_capability, clock.clone()),
+        issuer: Arc::new(issuer),
+        hasher: Hasher::new(config.passwords),
+        clock,
+    })
+}
+
+fn location(config: &Config, file: &Path, schema: &str) -> Location {
+    match &config.database {
+        Some(url) => Location::Postgres { url: url.clone(), schema: schema.to_owned() },
+        None => Location::Sqlite(file.to_owned()),
+    }
+}
+
+/// Compiles and links every component of the folder, and enters its routes.
+async fn load_groups(config: &Config, tenant: &Tenant) -> Result<Router, String> {
+    let engine = Engine::shared();
+    let compiler = Compiler::new(engine.clone(), &config.cache())?;
+    let files = component_files(&config.components)?;
+    for group in config.groups.keys().filter(|group| !files.contains_key(*group)) {
+        return Err(format!(
+            "the configuration has a section [groups.{group}], but there is no component {group}.wasm in {}; remove the section or build the component",
+            config.components.display()
+        ));
+    }
+    let mut groups = Vec::new();
+    for (name, file) in files {
+        let settings = config.group(&name);
+        let loaded = load_group(&engine, &compiler, config, tenant, &name, &file, settings).await;
+        let (group, routes) =
+            loaded.map_err(|error| format!("component {name} ({}) {error}", file.display()))?;
+        tracing::info!(component = %name, digest = %group.revision.origin().digest, routes = routes.len(), "loaded");
+        groups.push((Arc::new(group), routes));
+    }
+    Router::new(groups)
+}
+
+async fn load_group(
+    engine: &Engine,
+    compiler: &Compiler,
+    config: &Config,
+    tenant: &Tenant,
+    name: &str,
+    file: &Path,
+    settings: GroupConfig,
+) -> Result<(Group, Vec<crate::bindings::exports::wharf::plugin::handler::Route>), String> {
+    let bytes = std::fs::read(file).map_err(|error| format!("cannot be read: {error}"))?;
+    let artifact = tokio::task::block_in_place(|| compiler.load(&bytes))
+        .map_err(|error| format!("cannot be loaded: {error}; build it again with: wharf build"))?;
+    let origin = Origin {
+        tenant: tenant.name.clone(),
+        group: name.to_owned(),
+        digest: artifact.digest[..12].to_owned(),
+    };
+    let revision = Revision::link(engine, &artifact, origin, &settings.grants, config.limits)?;
+    let values = Arc::new(settings.settings);
+    let guest = tenant.guest(&revision, &values, Caller::Anonymous, "deploy".into());
+    let routes = revision
+        .routes(guest)
+        .await
+        .map_err(|failed| format!("failed when it was asked for its routes: {}", failed.0))?;
+    Ok((Group { revision, settings: values }, routes))
+}
+
+/// The components of a folder by name, in the order of their names.
+fn component_files(folder: &Path) -> Result<BTreeMap<String, PathBuf>, String> {
+    let remedy = "build the components with: wharf build";
+    let entries = std::fs::read_dir(folder).map_err(|error| {
+        format!("cannot read the components folder {}: {error}; {remedy}", folder.display())
+    })?;
+    let mut files = BTreeMap::new();
+    for entry in entries {
+        let path = entry
+            .map_err(|error| {
+                format!("cannot read the components folder {}: {error}", folder.display())
+            })?
+            .path();
+        if path.extension().is_some_and(|extension| extension == "wasm")
+            && let Some(name) = path.file_stem().and_then(|name| name.to_str())
+        {
+            files.insert(name.to_owned(), path);
+        }
+    }
+    if files.is_empty() {
+        return Err(format!(
+            "the components folder {} holds no .wasm file; {remedy}",
+            folder.display()
+        ));
+    }
+    Ok(files)
+}

@@ -1,0 +1,130 @@
+//! What a component may be handed: one room per WIT interface, none of which knows another.
+//!
+//! A [`Guest`] lives as long as one request. It holds a field per capability, but the linker of a
+//! component offers only those that its group has been granted, so that imports are rights.
+
+pub mod cache;
+mod clock;
+pub mod database;
+pub mod log;
+pub mod passwords;
+pub mod random;
+pub mod settings;
+pub mod tokens;
+pub mod wasi;
+
+use std::fmt;
+
+use wasmtime::component::Linker;
+
+use crate::clock::Clock;
+
+/// Whose code runs; named in every log line about it.
+#[derive(Clone, Debug)]
+pub struct Origin {
+    /// The tenant.
+    pub tenant: String,
+    /// The endpoint group, which is the component's name.
+    pub group: String,
+    /// The first 12 hexadecimal digits of the SHA-256 of the component's bytes.
+    pub digest: String,
+}
+
+/// The data of a store: what one request's instance can reach.
+pub struct Guest {
+    /// Caps what the instance itself may take.
+    pub limits: wasmtime::StoreLimits,
+    /// `wharf:plugin/database`
+    pub database: database::Database,
+    /// `wharf:plugin/passwords`
+    pub passwords: passwords::Passwords,
+    /// `wharf:plugin/tokens`
+    pub tokens: tokens::Tokens,
+    /// `wharf:plugin/cache`
+    pub cache: cache::Cache,
+    /// `wharf:plugin/log`
+    pub log: log::Log,
+    /// `wharf:plugin/clock`
+    pub clock: Clock,
+    /// `wharf:plugin/random`
+    pub random: random::Random,
+    /// `wharf:plugin/settings`
+    pub settings: settings::Settings,
+    /// `wasi:*`
+    pub wasi: wasi::Wasi,
+}
+
+/// A right to import one interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Grant {
+    /// `wharf:plugin/database`
+    Database,
+    /// `wharf:plugin/passwords`
+    Passwords,
+    /// `wharf:plugin/tokens`
+    Tokens,
+    /// `wharf:plugin/cache`
+    Cache,
+    /// `wharf:plugin/log`
+    Log,
+    /// `wharf:plugin/clock`
+    Clock,
+    /// `wharf:plugin/random`
+    Random,
+    /// `wharf:plugin/settings`
+    Settings,
+}
+
+impl Grant {
+    /// Every grant there is.
+    pub const ALL: [Grant; 8] = [
+        Grant::Database,
+        Grant::Passwords,
+        Grant::Tokens,
+        Grant::Cache,
+        Grant::Log,
+        Grant::Clock,
+        Grant::Random,
+        Grant::Settings,
+    ];
+
+    /// The grant's name, which is its interface's.
+    pub fn name(self) -> &'static str {
+        match self {
+            Grant::Database => "database",
+            Grant::Passwords => "passwords",
+            Grant::Tokens => "tokens",
+            Grant::Cache => "cache",
+            Grant::Log => "log",
+            Grant::Clock => "clock",
+            Grant::Random => "random",
+            Grant::Settings => "settings",
+        }
+    }
+
+    fn link(self, linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
+        match self {
+            Grant::Database => database::link(linker),
+            Grant::Passwords => passwords::link(linker),
+            Grant::Tokens => tokens::link(linker),
+            Grant::Cache => cache::link(linker),
+            Grant::Log => log::link(linker),
+            Grant::Clock => clock::link(linker),
+            Grant::Random => random::link(linker),
+            Grant::Settings => settings::link(linker),
+        }
+    }
+}
+
+impl fmt::Display for Grant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Offers the granted interfaces, and WASI with nothing behind it.
+pub fn link(linker: &mut Linker<Guest>, grants: &[Grant]) -> wasmtime::Result<()> {
+    wasi::link(linker)?;
+    grants.iter().try_for_each(|grant| grant.link(linker))
+}

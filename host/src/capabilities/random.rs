@@ -1,0 +1,29 @@
+//! `random`: bytes from the operating system's generator.
+
+use wasmtime::component::{HasSelf, Linker};
+
+use super::Guest;
+use crate::bindings::wharf::plugin::random;
+
+/// What one call may ask for. More is a mistake, and would be an easy way to fill the host's memory.
+const MOST: u32 = 65_536;
+
+/// The capability of one request.
+pub struct Random;
+
+impl random::Host for Random {
+    async fn bytes(&mut self, count: u32) -> wasmtime::Result<Vec<u8>> {
+        if count > MOST {
+            wasmtime::bail!("random.bytes was asked for {count} bytes, and gives at most {MOST}");
+        }
+        let mut bytes = vec![0; count as usize];
+        getrandom::fill(&mut bytes).map_err(|error| {
+            wasmtime::format_err!("the operating system gave no random bytes: {error}")
+        })?;
+        Ok(bytes)
+    }
+}
+
+pub(super) fn link(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
+    random::add_to_linker::<_, HasSelf<Random>>(linker, |guest| &mut guest.random)
+}

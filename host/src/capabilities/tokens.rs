@@ -1,0 +1,69 @@
+//! `tokens`: access tokens issued, exchanged and revoked. A guest acts on the token of its request
+//! alone, never on one that it names.
+
+use std::sync::Arc;
+
+use wasmtime::component::{HasSelf, Linker};
+
+use super::Guest;
+use crate::bindings::wharf::plugin::tokens::{self, Error, Subject, Token};
+use crate::identity::{self, Caller, Issuer, Refused};
+
+/// The capability of one request.
+pub struct Tokens {
+    /// The tenant's issuer.
+    pub issuer: Arc<Issuer>,
+    /// Who sent the request.
+    pub caller: Caller,
+}
+
+impl tokens::Host for Tokens {
+    async fn issue(&mut self, subject: Subject) -> wasmtime::Result<Token> {
+        Ok(token(self.issuer.issue(identity::Subject {
+            user: subject.user_id,
+            realm: subject.realm,
+            name: subject.name,
+            roles: subject.roles,
+        })))
+    }
+
+    async fn refresh(&mut self) -> wasmtime::Result<Result<Token, Error>> {
+        let Caller::Identity(current) = &self.caller else {
+            return Ok(Err(Error::NoToken));
+        };
+        Ok(self.issuer.refresh(current).await.map(token).map_err(|refused| match refused {
+            Refused::Revoked => Error::Revoked,
+            Refused::TooOld => Error::TooOld,
+            Refused::Unavailable(failure) => unavailable(&failure),
+        }))
+    }
+
+    async fn revoke(&mut self) -> wasmtime::Result<Result<(), Error>> {
+        let Caller::Identity(current) = &self.caller else {
+            return Ok(Err(Error::NoToken));
+        };
+        Ok(self.issuer.revoke(current).await.map_err(|failure| unavailable(&failure)))
+    }
+
+    async fn revoke_all_of_user(
+        &mut self,
+        realm: String,
+        user: i64,
+    ) -> wasmtime::Result<Result<(), Error>> {
+        let done = self.issuer.revoke_all_of_user(&realm, user).await;
+        Ok(done.map_err(|failure| unavailable(&failure)))
+    }
+}
+
+fn token(token: identity::Token) -> Token {
+    Token { text: token.text, expires_in: token.expires_in.unsigned_abs() }
+}
+
+fn unavailable(failure: &crate::database::Failure) -> Error {
+    tracing::error!(%failure, "cannot record that a token was revoked");
+    Error::Unavailable
+}
+
+pub(super) fn link(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
+    tokens::add_to_linker::<_, HasSelf<Tokens>>(linker, |guest| &mut guest.tokens)
+}

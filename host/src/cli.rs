@@ -1,0 +1,102 @@
+//! The command line: one file per command.
+
+mod build;
+mod dev;
+mod serve;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::Config;
+
+/// A WebAssembly-component plugin host.
+#[derive(Parser)]
+#[command(
+    name = "wharf",
+    version,
+    about,
+    after_help = "Exit codes: 0 success, 1 the command failed, 2 it was called wrongly."
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve the components of a folder.
+    Serve(serve::Serve),
+    /// Build component crates for wasm32-wasip2.
+    Build(build::Build),
+    /// Build the components, then serve them with settings for development.
+    Dev(dev::Dev),
+}
+
+/// The settings that have flags; all others stand in the configuration file.
+#[derive(Args)]
+struct Settings {
+    /// Address to listen on; port 0 lets the operating system choose [default: 127.0.0.1:8080]
+    #[arg(long, env = "WHARF_LISTEN", value_name = "ADDRESS")]
+    listen: Option<SocketAddr>,
+    /// Folder for SQLite files, keys and caches [default: wharf-data]
+    #[arg(long, env = "WHARF_DATA", value_name = "FOLDER")]
+    data: Option<PathBuf>,
+    /// PostgreSQL database, as postgres://user:password@host:5432/name [default: SQLite in the data folder]
+    #[arg(long, env = "WHARF_DATABASE_URL", value_name = "URL", hide_env_values = true)]
+    database: Option<String>,
+    /// Folder with the components, one <group>.wasm each [default: target/components/wharf]
+    #[arg(long, env = "WHARF_COMPONENTS", value_name = "FOLDER")]
+    components: Option<PathBuf>,
+    /// Folder for compiled components [default: cache in the data folder]
+    #[arg(long, env = "WHARF_CACHE", value_name = "FOLDER")]
+    cache: Option<PathBuf>,
+    /// Configuration file; see wharf.example.toml [default: wharf.toml, if it exists]
+    #[arg(long, env = "WHARF_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+impl Settings {
+    /// Defaults, then the file, then flags and environment.
+    fn config(self) -> Result<Config, String> {
+        let usual = PathBuf::from("wharf.toml");
+        let mut config = match &self.config {
+            Some(file) => Config::read(file)?,
+            None if usual.exists() => Config::read(&usual)?,
+            None => Config::default(),
+        };
+        if let Some(listen) = self.listen {
+            config.listen = listen;
+        }
+        if let Some(data) = self.data {
+            config.data = data;
+        }
+        if let Some(components) = self.components {
+            config.components = components;
+        }
+        config.database = self.database.or(config.database);
+        config.cache = self.cache.or(config.cache);
+        config.admin_password = std::env::var("WHARF_ADMIN_PASSWORD").ok();
+        config.captcha_reveal =
+            std::env::var("WHARF_CAPTCHA_REVEAL").is_ok_and(|value| value == "1");
+        Ok(config)
+    }
+}
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Serve(serve) => serve.run(),
+        Command::Build(build) => build.run(),
+        Command::Dev(dev) => dev.run(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

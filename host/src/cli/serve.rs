@@ -1,0 +1,91 @@
+//! `wharf serve`: serve until SIGTERM or Ctrl-C, then drain.
+
+use std::io::IsTerminal as _;
+
+use clap::{Args, ValueEnum};
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+use super::Settings;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::host::Host;
+
+#[derive(Args)]
+pub(super) struct Serve {
+    #[command(flatten)]
+    settings: Settings,
+    #[command(flatten)]
+    logging: Logging,
+}
+
+/// How the log is written, to standard error.
+#[derive(Args)]
+pub(super) struct Logging {
+    /// What is logged: error, warn, info, debug or trace, also per module as in wharf::guest=debug
+    #[arg(long, env = "WHARF_LOG", value_name = "FILTER")]
+    log: Option<String>,
+    /// How a log line looks
+    #[arg(long, env = "WHARF_LOG_FORMAT", value_name = "FORMAT", default_value = "text")]
+    log_format: LogFormat,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum LogFormat {
+    /// One readable line
+    Text,
+    /// One JSON object per line
+    Json,
+}
+
+impl Serve {
+    pub(super) fn run(self) -> Result<(), String> {
+        self.logging.start("info")?;
+        serve(self.settings.config()?)
+    }
+}
+
+impl Logging {
+    /// Starts logging, at `usual` unless something else is asked for.
+    pub(super) fn start(&self, usual: &str) -> Result<(), String> {
+        let wanted = self.log.as_deref().unwrap_or(usual);
+        let filter = EnvFilter::try_new(wanted)
+            .map_err(|error| format!("--log {wanted} is not valid: {error}; try --log info"))?;
+        let logging =
+            tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+        match self.log_format {
+            LogFormat::Text => logging.with_ansi(std::io::stderr().is_terminal()).init(),
+            LogFormat::Json => logging.json().init(),
+        }
+        Ok(())
+    }
+}
+
+/// Serves until a signal says stop.
+pub(super) fn serve(config: Config) -> Result<(), String> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| format!("cannot start the runtime: {error}"))?;
+    runtime.block_on(async {
+        let host = Host::start(config, Clock::system()).await?;
+        if let Some(password) = host.made_up_password() {
+            println!(
+                "first start: sign in as admin with the password {password} (shown this once)"
+            );
+        }
+        println!("listening on http://{}", host.address());
+        stopped().await?;
+        println!("stopping: requests in flight may finish");
+        host.shutdown().await;
+        Ok(())
+    })
+}
+
+/// Waits for SIGTERM or Ctrl-C.
+async fn stopped() -> Result<(), String> {
+    let mut terminate = signal(SignalKind::terminate())
+        .map_err(|error| format!("cannot wait for SIGTERM: {error}"))?;
+    tokio::select! {
+        _ = terminate.recv() => Ok(()),
+        interrupted = tokio::signal::ctrl_c() => interrupted.map_err(|error| format!("cannot wait for Ctrl-C: {error}")),
+    }
+}

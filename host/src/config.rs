@@ -1,0 +1,162 @@
+//! Settings, read once: defaults, then the file, then flags and environment.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::capabilities::{cache, passwords};
+use crate::database::Limits;
+use crate::tenant::GroupConfig;
+use crate::{admission, identity, instance, listener};
+
+/// All settings. `wharf.example.toml` shows each with its default.
+#[derive(Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// The address to listen on; port 0 lets the operating system choose.
+    pub listen: SocketAddr,
+    /// The folder for SQLite files and keys.
+    pub data: PathBuf,
+    /// The folder for compiled components; `cache` in the data folder if it is not set.
+    pub cache: Option<PathBuf>,
+    /// A `postgres://` URL; SQLite in the data folder if it is not set.
+    pub database: Option<String>,
+    /// The folder with the components, one `<group>.wasm` each.
+    pub components: PathBuf,
+    /// A file with the key that signs tokens; made in the data folder if it is not set.
+    pub key_file: Option<PathBuf>,
+    /// The first admins' password. Comes from the environment alone, since files are shared.
+    #[serde(skip)]
+    pub admin_password: Option<String>,
+    /// Whether captcha answers tell their code: for tests, on loopback addresses alone.
+    #[serde(skip)]
+    pub captcha_reveal: bool,
+    /// What clients may take.
+    pub http: listener::Config,
+    /// What one call of a component may take.
+    pub limits: instance::Limits,
+    /// How many requests may be going on at once.
+    pub admission: admission::Config,
+    /// What statements may take.
+    pub sql: SqlConfig,
+    /// How long tokens live.
+    pub tokens: identity::Config,
+    /// How many passwords are hashed at once.
+    pub passwords: passwords::Config,
+    /// What the cache capability keeps.
+    pub cache_capability: cache::Config,
+    /// Grants and settings of endpoint groups, by name.
+    pub groups: BTreeMap<String, GroupConfig>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            data: PathBuf::from("wharf-data"),
+            cache: None,
+            database: None,
+            components: PathBuf::from("target/components/wharf"),
+            key_file: None,
+            admin_password: None,
+            captcha_reveal: false,
+            http: listener::Config::default(),
+            limits: instance::Limits::default(),
+            admission: admission::Config::default(),
+            sql: SqlConfig::default(),
+            tokens: identity::Config::default(),
+            passwords: passwords::Config::default(),
+            cache_capability: cache::Config::default(),
+            groups: BTreeMap::new(),
+        }
+    }
+}
+
+/// What statements may take, in `[sql]`.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SqlConfig {
+    /// Connections that are open at once, for the tenant and for the host each.
+    pub connections: u32,
+    /// Milliseconds that a statement waits for a connection or a lock.
+    pub wait_milliseconds: u64,
+    /// Milliseconds that a statement runs, waiting included.
+    pub statement_milliseconds: u64,
+    /// Rows of one result.
+    pub rows: usize,
+    /// Bytes of one result.
+    pub bytes: usize,
+}
+
+impl Default for SqlConfig {
+    fn default() -> Self {
+        SqlConfig {
+            connections: 8,
+            wait_milliseconds: 5_000,
+            statement_milliseconds: 10_000,
+            rows: 10_000,
+            bytes: 8 * 1024 * 1024,
+        }
+    }
+}
+
+impl SqlConfig {
+    /// The same, as the database takes it.
+    pub fn limits(&self) -> Limits {
+        Limits {
+            connections: self.connections,
+            wait: Duration::from_millis(self.wait_milliseconds),
+            statement: Duration::from_millis(self.statement_milliseconds),
+            rows: self.rows,
+            bytes: self.bytes,
+        }
+    }
+}
+
+impl Config {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// A sentence that names the file, the line and the key.
+    pub fn read(file: &Path) -> Result<Self, String> {
+        let text = std::fs::read_to_string(file).map_err(|error| {
+            format!("cannot read the configuration {}: {error}; correct --config", file.display())
+        })?;
+        toml::from_str(&text).map_err(|error| {
+            let line = error.span().map_or(1, |span| text[..span.start].lines().count().max(1));
+            let reason = error.message().replace('\n', " ");
+            format!("the configuration {} is not valid at line {line}: {reason}; wharf.example.toml shows every key", file.display())
+        })
+    }
+
+    /// Refuses what must not be combined.
+    ///
+    /// # Errors
+    /// A sentence that names the setting and the remedy.
+    pub fn check(&self) -> Result<(), String> {
+        if self.captcha_reveal && !self.listen.ip().is_loopback() {
+            return Err(format!(
+                "WHARF_CAPTCHA_REVEAL tells captchas to everybody and is for tests on loopback addresses alone, not {}; unset it or listen on 127.0.0.1",
+                self.listen
+            ));
+        }
+        Ok(())
+    }
+
+    /// Where compiled components are kept.
+    pub fn cache(&self) -> PathBuf {
+        self.cache.clone().unwrap_or_else(|| self.data.join("cache"))
+    }
+
+    /// The grants and settings of a group.
+    pub fn group(&self, name: &str) -> GroupConfig {
+        let mut group = self.groups.get(name).cloned().unwrap_or_default();
+        if name == "captcha" && self.captcha_reveal {
+            group.settings.insert("reveal".into(), "1".into());
+        }
+        group
+    }
+}

@@ -1,0 +1,139 @@
+//! SQLite: one file, write-ahead log, fully synchronous.
+
+use std::path::Path;
+
+use futures_util::TryStreamExt as _;
+use sqlx::pool::PoolConnection;
+use sqlx::sqlite::{
+    SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow,
+    SqliteSynchronous,
+};
+use sqlx::{
+    Arguments as _, AssertSqlSafe, Column as _, Row as _, Sqlite, SqliteConnection, SqlitePool,
+    TypeInfo as _, ValueRef as _,
+};
+
+use super::{Failure, Limits, Meter, Rows, Value};
+
+/// The first release without the write-ahead log's reset bug, as `SQLITE_VERSION_NUMBER`.
+const OLDEST: i32 = 3_051_003;
+
+/// Opens a file, with the folder that it lies in.
+pub(super) async fn open(file: &Path, limits: &Limits) -> Result<SqlitePool, String> {
+    assert!(libsqlite3_sys::SQLITE_VERSION_NUMBER >= OLDEST, "SQLite is older than 3.51.3");
+    let unusable = |error: &dyn std::fmt::Display| {
+        format!(
+            "cannot open the database {}: {error}; make its folder writable or choose another with --data",
+            file.display()
+        )
+    };
+    if let Some(folder) = file.parent() {
+        std::fs::create_dir_all(folder).map_err(|error| unusable(&error))?;
+    }
+    let options = SqliteConnectOptions::new()
+        .filename(file)
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        .busy_timeout(limits.wait)
+        // Schema text may not call functions with side effects, and text in double quotes is no string.
+        .pragma("trusted_schema", "OFF");
+    SqlitePoolOptions::new()
+        .max_connections(limits.connections)
+        .acquire_timeout(limits.wait)
+        .test_before_acquire(false)
+        .connect_with(options)
+        .await
+        .map_err(|error| unusable(&error))
+}
+
+pub(super) async fn connection(pool: &SqlitePool) -> Result<PoolConnection<Sqlite>, Failure> {
+    pool.acquire().await.map_err(|error| failure(&error))
+}
+
+pub(super) async fn query(
+    connection: &mut SqliteConnection,
+    sql: &str,
+    parameters: Vec<Value>,
+    limits: &Limits,
+) -> Result<Rows, Failure> {
+    let arguments = bind(parameters)?;
+    let mut stream = sqlx::query_with(AssertSqlSafe(sql), arguments).fetch(connection);
+    let mut found = Rows::default();
+    let mut meter = Meter::new(limits);
+    while let Some(row) = stream.try_next().await.map_err(|error| failure(&error))? {
+        if found.columns.is_empty() {
+            found.columns = row.columns().iter().map(|column| column.name().to_owned()).collect();
+        }
+        let values =
+            (0..row.len()).map(|index| value(&row, index)).collect::<Result<Vec<_>, _>>()?;
+        meter.count(&values)?;
+        found.rows.push(values);
+    }
+    Ok(found)
+}
+
+pub(super) async fn execute(
+    connection: &mut SqliteConnection,
+    sql: &str,
+    parameters: Vec<Value>,
+) -> Result<u64, Failure> {
+    let arguments = bind(parameters)?;
+    let done = sqlx::query_with(AssertSqlSafe(sql), arguments).execute(connection).await;
+    done.map(|done| done.rows_affected()).map_err(|error| failure(&error))
+}
+
+fn bind(parameters: Vec<Value>) -> Result<SqliteArguments, Failure> {
+    let mut arguments = SqliteArguments::default();
+    for parameter in parameters {
+        match parameter {
+            Value::Null => arguments.add(None::<i64>),
+            Value::Boolean(value) => arguments.add(value),
+            Value::Integer(value) => arguments.add(value),
+            Value::Float(value) => arguments.add(value),
+            Value::Text(value) => arguments.add(value),
+            Value::Blob(value) => arguments.add(value),
+        }
+        .map_err(|error| Failure::Failed(error.to_string()))?;
+    }
+    Ok(arguments)
+}
+
+/// Reads a column by the type of the value in it, which in SQLite may differ from row to row.
+fn value(row: &SqliteRow, index: usize) -> Result<Value, Failure> {
+    let raw = row.try_get_raw(index).map_err(|error| failure(&error))?;
+    if raw.is_null() {
+        return Ok(Value::Null);
+    }
+    let kind = raw.type_info();
+    let read = match kind.name() {
+        "BOOLEAN" => row.try_get(index).map(Value::Boolean),
+        "INTEGER" => row.try_get(index).map(Value::Integer),
+        "REAL" => row.try_get(index).map(Value::Float),
+        "BLOB" => row.try_get(index).map(Value::Blob),
+        _ => row.try_get(index).map(Value::Text),
+    };
+    read.map_err(|error| failure(&error))
+}
+
+/// Sorts an error by SQLite's extended result code (<https://sqlite.org/rescode.html>).
+pub(super) fn failure(error: &sqlx::Error) -> Failure {
+    let Some(database) = error.as_database_error() else {
+        return match error {
+            sqlx::Error::PoolTimedOut => Failure::Busy,
+            other => Failure::Failed(other.to_string()),
+        };
+    };
+    let message = database.message().to_owned();
+    let code = database.code().and_then(|code| code.parse::<i32>().ok()).unwrap_or_default();
+    match code {
+        2067 | 1555 => Failure::Unique(message),
+        787 => Failure::ForeignKey(message),
+        // SQLITE_CONSTRAINT_NOTNULL, _CHECK and _DATATYPE, SQLITE_MISMATCH, SQLITE_TOOBIG
+        1299 | 275 | 3091 | 20 | 18 => Failure::Invalid(message),
+        // SQLITE_BUSY and SQLITE_LOCKED, with any extension
+        code if matches!(code & 0xff, 5 | 6) => Failure::Busy,
+        _ => Failure::Failed(message),
+    }
+}

@@ -1,0 +1,62 @@
+//! A running host: bound, serving, and stopped by whoever started it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::app::{App, Built};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::listener;
+
+/// A host that serves in the background until it is shut down.
+pub struct Host {
+    app: Arc<App>,
+    stop: watch::Sender<bool>,
+    serving: JoinHandle<()>,
+    made_up_password: Option<String>,
+}
+
+impl Host {
+    /// Binds, puts the parts together, and serves.
+    ///
+    /// # Errors
+    /// A sentence that names what is wrong and the remedy.
+    pub async fn start(config: Config, clock: Clock) -> Result<Self, String> {
+        config.check()?;
+        let busy = |error| {
+            format!(
+                "cannot listen on {}: {error}; stop what listens there or choose another address with --listen",
+                config.listen
+            )
+        };
+        let listener = TcpListener::bind(config.listen).await.map_err(busy)?;
+        let address = listener.local_addr().map_err(busy)?;
+        let Built { app, made_up_password } = App::build(&config, clock, address).await?;
+        let app = Arc::new(app);
+        let (stop, stopped) = watch::channel(false);
+        let serving = tokio::spawn(listener::serve(Arc::clone(&app), listener, stopped));
+        Ok(Host { app, stop, serving, made_up_password })
+    }
+
+    /// The address that it listens on.
+    pub fn address(&self) -> SocketAddr {
+        self.app.address
+    }
+
+    /// The first admins' password, if this start made it up.
+    pub fn made_up_password(&self) -> Option<&str> {
+        self.made_up_password.as_deref()
+    }
+
+    /// Accepts no more, lets requests in flight finish, and closes the databases.
+    pub async fn shutdown(self) {
+        // A closed channel says stop as well: then serving has ended by itself.
+        let _ = self.stop.send(true);
+        let _ = self.serving.await;
+        self.app.tenant.database.close().await;
+    }
+}

@@ -1,0 +1,83 @@
+//! The host's secret keys: made on first start, readable by its user alone.
+
+use std::io::{ErrorKind, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+/// A key of fewer bytes would be easier to guess than HMAC-SHA-256 is to break (RFC 7518, section 3.2).
+const SHORTEST: usize = 32;
+
+/// The keys. They have no `Debug`, so that no log line can hold them.
+pub struct Keys {
+    tokens: Vec<u8>,
+}
+
+impl Keys {
+    /// Reads the keys, from `given` or else from the data folder, where they are made if they are missing.
+    ///
+    /// # Errors
+    /// A sentence that names the file and the remedy.
+    pub fn load(data: &Path, given: Option<&Path>) -> Result<Self, String> {
+        let own = data.join("keys").join("tokens.key");
+        let tokens = match given {
+            Some(file) => read(file)?,
+            None => make(&own).and_then(|()| read(&own))?,
+        };
+        Ok(Keys { tokens })
+    }
+
+    /// The key that signs access tokens.
+    pub(super) fn tokens(&self) -> &[u8] {
+        &self.tokens
+    }
+}
+
+/// 128 random bits in hexadecimal.
+pub(super) fn random_id() -> String {
+    hexadecimal(&random::<16>())
+}
+
+/// Random bytes from the operating system.
+fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).expect("the operating system gives random bytes");
+    bytes
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn read(file: &Path) -> Result<Vec<u8>, String> {
+    let text = std::fs::read(file).map_err(|error| format!("cannot read the signing key {}: {error}; give its file with tokens.key_file, or make it readable", file.display()))?;
+    let key = text.trim_ascii().to_vec();
+    if key.len() < SHORTEST {
+        return Err(format!(
+            "the signing key {} is shorter than {SHORTEST} bytes; make one with: openssl rand -hex 32",
+            file.display()
+        ));
+    }
+    Ok(key)
+}
+
+/// Writes a new key unless there is one.
+fn make(file: &Path) -> Result<(), String> {
+    let unwritable = |error: std::io::Error| {
+        format!(
+            "cannot write the signing key {}: {error}; make the data folder writable or choose another with --data",
+            file.display()
+        )
+    };
+    if let Some(folder) = file.parent() {
+        std::fs::create_dir_all(folder).map_err(unwritable)?;
+    }
+    let created = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(file);
+    match created {
+        Ok(mut file) => file
+            .write_all(hexadecimal(&random::<32>()).as_bytes())
+            .and_then(|()| file.sync_all())
+            .map_err(unwritable),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(unwritable(error)),
+    }
+}

@@ -1,0 +1,45 @@
+//! Wharf: a WebAssembly-component plugin host.
+//!
+//! The host keeps HTTP, routing, tokens, passwords and the database to itself. Every endpoint
+//! group of an API is a sandboxed component that exports `wharf:plugin/handler` and reaches
+//! nothing but the interfaces that it was granted.
+//!
+//! One request's walk, which is also the order of the rooms:
+//!
+//! 1. [`listener`] accepts the connection and speaks HTTP/1.1 or HTTP/2;
+//! 2. [`request`] is the corridor: every step of the walk, a line each;
+//! 3. [`router`] finds the group that declared the route, or says 404 or 405;
+//! 4. [`identity`] verifies the token before any guest runs;
+//! 5. [`admission`] lets it in, or asks it to come back;
+//! 6. [`tenant`] says which data and rights the call has;
+//! 7. [`instance`] runs it in a fresh, bounded instance;
+//! 8. [`capabilities`] are what the instance may reach, one room per WIT interface;
+//! 9. [`response`] turns the answer, or the [`error`], into HTTP.
+//!
+//! Around it: [`config`] is read once, [`app`] puts the parts together, [`compiler`] makes
+//! components runnable, [`database`] is SQLite or PostgreSQL, [`clock`] tells the time, and
+//! [`cli`] holds the commands. Host and components meet in `wit/` alone; `tests/tidy.rs` holds
+//! who may know what.
+
+pub mod admission;
+pub mod app;
+pub mod bindings;
+pub mod capabilities;
+pub mod cli;
+pub mod clock;
+pub mod compiler;
+pub mod config;
+pub mod database;
+pub mod error;
+pub mod host;
+pub mod identity;
+pub mod instance;
+pub mod listener;
+pub mod request;
+pub mod response;
+pub mod router;
+pub mod tenant;
+
+pub use clock::Clock;
+pub use config::Config;
+pub use host::Host;

@@ -1,0 +1,7 @@
+//! `wharf`: see `wharf --help`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    wharf::cli::main()
+}

@@ -1,0 +1,147 @@
+//! Method and path → the group that answers: the only address book, made from what components declare.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::bindings::exports::wharf::plugin::handler::{self, Access};
+use crate::error::Error;
+use crate::tenant::Group;
+
+/// The methods that routes may have, in the order of the `Allow` header.
+const METHODS: [&str; 6] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
+
+/// All routes of a tenant.
+pub struct Router {
+    paths: matchit::Router<Path>,
+}
+
+/// The routes that share a path template.
+#[derive(Default)]
+struct Path {
+    routes: BTreeMap<String, Arc<Route>>,
+}
+
+/// One route, and who answers it.
+pub struct Route {
+    /// The group.
+    pub group: Arc<Group>,
+    /// Its index in the component's `routes`.
+    pub index: u32,
+    /// The realm whose users may call it; anybody if there is none.
+    pub realm: Option<String>,
+    /// The largest body that it takes; the host's default if there is none.
+    pub body_limit: Option<usize>,
+}
+
+/// A route that was found, with the parameters of its path.
+pub struct Found {
+    /// The route.
+    pub route: Arc<Route>,
+    /// Names and percent-decoded values, in the order of the path.
+    pub parameters: Vec<(String, String)>,
+}
+
+impl Router {
+    /// Enters every group's routes.
+    ///
+    /// # Errors
+    /// A sentence that names a route which cannot be entered, and the components that claim it.
+    pub fn new(groups: Vec<(Arc<Group>, Vec<handler::Route>)>) -> Result<Self, String> {
+        let mut templates: BTreeMap<String, Path> = BTreeMap::new();
+        for (group, routes) in groups {
+            for (index, route) in routes.into_iter().enumerate() {
+                enter(&mut templates, &group, index, route)?;
+            }
+        }
+        let mut paths = matchit::Router::new();
+        for (template, path) in templates {
+            let owner = path.owner().to_owned();
+            paths
+                .insert(template.clone(), path)
+                .map_err(|error| format!("component {owner} declares the path {template}, which cannot be routed: {error}; give parameters of one place the same name"))?;
+        }
+        Ok(Router { paths })
+    }
+
+    /// Finds who answers, or says why nobody does. HEAD is answered by GET.
+    pub fn find(&self, method: &str, path: &str) -> Result<Found, Error> {
+        let found = self.paths.at(path).map_err(|_| Error::NotFound)?;
+        let wanted = if method == "HEAD" { "GET" } else { method };
+        let Some(route) = found.value.routes.get(wanted) else {
+            return Err(Error::MethodNotAllowed {
+                method: method.to_owned(),
+                allowed: found.value.allowed(),
+            });
+        };
+        let decode = |text: &str| {
+            percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned()
+        };
+        let parameters =
+            found.params.iter().map(|(name, value)| (name.to_owned(), decode(value))).collect();
+        Ok(Found { route: Arc::clone(route), parameters })
+    }
+
+    /// The methods of a path, in the order of the `Allow` header; none for an unknown path.
+    pub fn allowed(&self, path: &str) -> Option<Vec<&'static str>> {
+        self.paths.at(path).ok().map(|found| found.value.allowed())
+    }
+}
+
+impl Path {
+    fn allowed(&self) -> Vec<&'static str> {
+        let served = |method: &&str| {
+            self.routes.contains_key(if *method == "HEAD" { "GET" } else { method })
+        };
+        METHODS.into_iter().filter(served).collect()
+    }
+
+    /// A component that has routes here, for messages.
+    fn owner(&self) -> &str {
+        self.routes.values().next().map_or("", |route| &route.group.revision.origin().group)
+    }
+}
+
+fn enter(
+    templates: &mut BTreeMap<String, Path>,
+    group: &Arc<Group>,
+    index: usize,
+    route: handler::Route,
+) -> Result<(), String> {
+    let name = &group.revision.origin().group;
+    let handler::Route { method, path, .. } = &route;
+    if method == "HEAD" || !METHODS.contains(&method.as_str()) {
+        return Err(format!(
+            "component {name} declares the method {method:?} for {path}; use one of GET, POST, PUT, PATCH, DELETE"
+        ));
+    }
+    if !path.starts_with('/') || path.contains(['?', '#']) {
+        return Err(format!(
+            "component {name} declares the path {path:?}; paths begin with a slash and have neither query nor fragment"
+        ));
+    }
+    let entered = Route {
+        group: Arc::clone(group),
+        index: u32::try_from(index)
+            .map_err(|_| format!("component {name} declares too many routes"))?,
+        realm: match route.access {
+            Access::Public => None,
+            Access::SignedIn(realm) => Some(realm),
+        },
+        body_limit: route.body_limit.map(|limit| limit as usize),
+    };
+    let before = templates
+        .entry(route.path.clone())
+        .or_default()
+        .routes
+        .insert(route.method.clone(), Arc::new(entered));
+    match before {
+        None => Ok(()),
+        Some(before) => {
+            let other = &before.group.revision.origin().group;
+            Err(format!(
+                "the components {other} and {name} both claim {} {}; remove one of them from the components folder",
+                route.method, route.path
+            ))
+        }
+    }
+}
