@@ -112,9 +112,9 @@ fn location(config: &Config, file: &Path, schema: &str) -> Location {
 /// Compiles and links every component of the folder, and enters its routes.
 async fn load_groups(config: &Config, tenant: &Tenant) -> Result<Router, String> {
     let engine = Engine::shared();
-    let compiler = Compiler::new(engine.clone(), &config.cache())?;
+    let compiler = Arc::new(Compiler::new(engine.clone(), &config.cache())?);
     let files = component_files(&config.components)?;
-    for group in config.groups.keys().filter(|group| !files.contains_key(*group)) {
+    if let Some(group) = config.groups.keys().find(|group| !files.contains_key(*group)) {
         return Err(format!(
             "the configuration has a section [groups.{group}], but there is no component {group}.wasm in {}; remove the section or build the component",
             config.components.display()
@@ -134,7 +134,7 @@ async fn load_groups(config: &Config, tenant: &Tenant) -> Result<Router, String>
 
 async fn load_group(
     engine: &Engine,
-    compiler: &Compiler,
+    compiler: &Arc<Compiler>,
     config: &Config,
     tenant: &Tenant,
     name: &str,
@@ -142,8 +142,12 @@ async fn load_group(
     settings: GroupConfig,
 ) -> Result<(Group, Vec<crate::bindings::exports::wharf::plugin::handler::Route>), String> {
     let bytes = std::fs::read(file).map_err(|error| format!("cannot be read: {error}"))?;
-    let artifact = tokio::task::block_in_place(|| compiler.load(&bytes))
-        .map_err(|error| format!("cannot be loaded: {error}; build it again with: wharf build"))?;
+    let compiling = Arc::clone(compiler);
+    let artifact = tokio::task::spawn_blocking(move || compiling.load(&bytes))
+        .await
+        .map_err(|error| error.to_string())
+        .and_then(|loaded| loaded)
+        .map_err(|error| format!("cannot be loaded: {error}"))?;
     let origin = Origin {
         tenant: tenant.name.clone(),
         group: name.to_owned(),

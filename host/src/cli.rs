@@ -44,7 +44,7 @@ struct Settings {
     /// Folder for SQLite files, keys and caches [default: wharf-data]
     #[arg(long, env = "WHARF_DATA", value_name = "FOLDER")]
     data: Option<PathBuf>,
-    /// PostgreSQL database, as postgres://user:password@host:5432/name [default: SQLite in the data folder]
+    /// URL of a PostgreSQL database, `postgres://…` [default: SQLite in the data folder]
     #[arg(long, env = "WHARF_DATABASE_URL", value_name = "URL", hide_env_values = true)]
     database: Option<String>,
     /// Folder with the components, one <group>.wasm each [default: target/components/wharf]

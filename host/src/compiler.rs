@@ -55,7 +55,7 @@ impl Compiler {
         if is_core_module(bytes) {
             return Err("it is a core module, not a component; build it for wasm32-wasip2, for instance with: wharf build".into());
         }
-        let digest = hexadecimal(&Sha256::digest(bytes));
+        let digest = hex::encode(Sha256::digest(bytes));
         let file = self.folder.join(format!("{digest}-{}.cwasm", self.engine.compatibility()));
         let component = match self.read(&file, &digest) {
             Some(component) => component,
@@ -135,9 +135,4 @@ fn key(file: &Path) -> std::io::Result<Vec<u8>> {
 /// Whether these bytes are a core module: the same magic number as a component's, layer 0.
 fn is_core_module(bytes: &[u8]) -> bool {
     bytes.starts_with(b"\0asm\x01\0\0\0")
-}
-
-/// The bytes in hexadecimal.
-fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -58,5 +58,6 @@ impl Host {
         let _ = self.stop.send(true);
         let _ = self.serving.await;
         self.app.tenant.database.close().await;
+        self.app.tenant.issuer.close().await;
     }
 }

@@ -203,6 +203,11 @@ impl Issuer {
         self.revocations.next_generation(realm, user).await
     }
 
+    /// Gives back its connections to the database.
+    pub async fn close(&self) {
+        self.revocations.close().await;
+    }
+
     async fn end(&self, token: &Identity) -> Result<bool, Failure> {
         self.revocations.end(&token.token, token.expires, self.clock.now()).await
     }

@@ -120,7 +120,7 @@ fn configuration() -> wasmtime::Config {
         // What most requests touch stays mapped and is zeroed by hand, which is quicker than unmapping it.
         .linear_memory_keep_resident(256 * 1024)
         .table_keep_resident(16 * 1024)
-        .async_stack_keep_resident(64 * 1024);
+        .async_stack_keep_resident(32 * 1024);
     let mut config = wasmtime::Config::new();
     config
         .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))

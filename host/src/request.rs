@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use hyper::header::{self, HeaderMap};
 use hyper::http::request::Parts;
 use hyper::{Method, Request, StatusCode};
@@ -117,6 +117,9 @@ async fn about_the_host(app: &App, path: &str) -> Option<Answer> {
 
 /// Reads the whole body, within the route's limit and in time.
 async fn read(app: &App, route: &Route, body: Incoming) -> Result<Bytes, Error> {
+    if body.is_end_stream() {
+        return Ok(Bytes::new());
+    }
     let limit = route.body_limit.unwrap_or(app.http.body_bytes);
     let whole = Limited::new(body, limit).collect();
     let arrived = tokio::time::timeout(Duration::from_secs(app.http.body_seconds), whole).await;
@@ -222,7 +225,7 @@ fn origin(app: &App, head: &Parts) -> String {
     let written = head
         .uri
         .authority()
-        .map(|authority| authority.as_str())
+        .map(hyper::http::uri::Authority::as_str)
         .or_else(|| head.headers.get(header::HOST)?.to_str().ok());
     let authority = written.filter(|text| text.parse::<hyper::http::uri::Authority>().is_ok());
     match authority {

@@ -1,1 +1,57 @@
+//! What the components of Wharf share, so that a group is a table of endpoints and its handlers.
+//!
+//! ```ignore
+//! wharf_kit::export!(ENDPOINTS);
+//!
+//! const ENDPOINTS: &[Endpoint] =
+//!     &[Endpoint::get("/greetings/{name}", greet).tag("greetings").summary("Greets somebody.")];
+//!
+//! fn greet(request: &Request) -> Result<Response, Error> {
+//!     let name = request.path("name");
+//!     Ok(answer::json(200, &json!({ "greeting": format!("Hello, {name}!") })))
+//! }
+//! ```
+//!
+//! Linking keeps only the imports that a component calls, and those are what it must be granted.
 
+pub mod answer;
+pub mod bindings;
+pub mod captcha;
+pub mod database;
+mod endpoint;
+mod error;
+mod input;
+pub mod page;
+mod request;
+pub mod store;
+pub mod validate;
+
+pub use bindings::wharf::plugin::http::{Identity, Response};
+pub use bindings::wharf::plugin::{cache, clock, log, passwords, random, settings, tokens};
+pub use endpoint::{Endpoint, Parameter, handle, optional, required, routes};
+pub use error::Error;
+pub use input::{File, Input, text};
+pub use request::Request;
+pub use serde_json::{Map, Value, json};
+
+/// Makes the crate a component that serves a table of [`Endpoint`]s.
+#[macro_export]
+macro_rules! export {
+    ($endpoints:expr) => {
+        struct Component;
+
+        impl $crate::bindings::exports::wharf::plugin::handler::Guest for Component {
+            fn routes() -> Vec<$crate::bindings::exports::wharf::plugin::handler::Route> {
+                $crate::routes($endpoints)
+            }
+
+            fn handle(
+                request: $crate::bindings::wharf::plugin::http::Request,
+            ) -> $crate::bindings::wharf::plugin::http::Response {
+                $crate::handle($endpoints, request)
+            }
+        }
+
+        $crate::bindings::export!(Component with_types_in $crate::bindings);
+    };
+}

@@ -11,7 +11,7 @@ pub(super) async fn admins(
     tenant: &Tenant,
     password: Option<&str>,
 ) -> Result<Option<String>, String> {
-    if exists(tenant).await.map_err(cannot)? {
+    if exists(tenant).await.map_err(|failure| cannot(&failure))? {
         return Ok(None);
     }
     let made_up = password.is_none().then(made_up_password);
@@ -20,11 +20,11 @@ pub(super) async fn admins(
         return Err("WHARF_ADMIN_PASSWORD is shorter than 6 characters; choose a longer one".into());
     }
     let hash = tenant.hasher.hash(chosen.to_owned()).await;
-    insert(tenant, hash).await.map_err(cannot)?;
+    insert(tenant, hash).await.map_err(|failure| cannot(&failure))?;
     Ok(made_up)
 }
 
-fn cannot(failure: Failure) -> String {
+fn cannot(failure: &Failure) -> String {
     format!("cannot make the first admin: {failure}")
 }
 

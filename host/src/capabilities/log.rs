@@ -32,16 +32,16 @@ impl Log {
         let request = &*self.request;
         match level {
             Level::Debug => {
-                tracing::debug!(target: "wharf::guest", %tenant, %group, %digest, request, "{text}")
+                tracing::debug!(target: "wharf::guest", %tenant, %group, %digest, request, "{text}");
             }
             Level::Info => {
-                tracing::info!(target: "wharf::guest", %tenant, %group, %digest, request, "{text}")
+                tracing::info!(target: "wharf::guest", %tenant, %group, %digest, request, "{text}");
             }
             Level::Warn => {
-                tracing::warn!(target: "wharf::guest", %tenant, %group, %digest, request, "{text}")
+                tracing::warn!(target: "wharf::guest", %tenant, %group, %digest, request, "{text}");
             }
             Level::Error => {
-                tracing::error!(target: "wharf::guest", %tenant, %group, %digest, request, "{text}")
+                tracing::error!(target: "wharf::guest", %tenant, %group, %digest, request, "{text}");
             }
         }
         if self.remaining == 0 {

@@ -138,7 +138,7 @@ fn is_md5(stored: &str) -> bool {
 }
 
 fn compare_md5(password: &str, stored: &str) -> bool {
-    let computed: String = Md5::digest(password).iter().map(|byte| format!("{byte:02x}")).collect();
+    let computed = hex::encode(Md5::digest(password));
     computed.as_bytes().ct_eq(stored.to_ascii_lowercase().as_bytes()).into()
 }
 

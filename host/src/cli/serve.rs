@@ -49,8 +49,12 @@ impl Logging {
     /// Starts logging, at `usual` unless something else is asked for.
     pub(super) fn start(&self, usual: &str) -> Result<(), String> {
         let wanted = self.log.as_deref().unwrap_or(usual);
-        let filter = EnvFilter::try_new(wanted)
+        let mut filter = EnvFilter::try_new(wanted)
             .map_err(|error| format!("--log {wanted} is not valid: {error}; try --log info"))?;
+        // What these say below a warning may hold headers and statements, and with them secrets.
+        for quiet in ["h2=warn", "hyper=warn", "hyper_util=warn", "sqlx=warn"] {
+            filter = filter.add_directive(quiet.parse().expect("a constant directive"));
+        }
         let logging =
             tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
         match self.log_format {

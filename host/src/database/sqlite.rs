@@ -18,9 +18,11 @@ use super::{Failure, Limits, Meter, Rows, Value};
 /// The first release without the write-ahead log's reset bug, as `SQLITE_VERSION_NUMBER`.
 const OLDEST: i32 = 3_051_003;
 
+const _: () =
+    assert!(libsqlite3_sys::SQLITE_VERSION_NUMBER >= OLDEST, "the bundled SQLite is too old");
+
 /// Opens a file, with the folder that it lies in.
 pub(super) async fn open(file: &Path, limits: &Limits) -> Result<SqlitePool, String> {
-    assert!(libsqlite3_sys::SQLITE_VERSION_NUMBER >= OLDEST, "SQLite is older than 3.51.3");
     let unusable = |error: &dyn std::fmt::Display| {
         format!(
             "cannot open the database {}: {error}; make its folder writable or choose another with --data",

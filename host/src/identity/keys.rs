@@ -34,7 +34,7 @@ impl Keys {
 
 /// 128 random bits in hexadecimal.
 pub(super) fn random_id() -> String {
-    hexadecimal(&random::<16>())
+    hex::encode(random::<16>())
 }
 
 /// Random bytes from the operating system.
@@ -42,10 +42,6 @@ fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).expect("the operating system gives random bytes");
     bytes
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn read(file: &Path) -> Result<Vec<u8>, String> {
@@ -74,7 +70,7 @@ fn make(file: &Path) -> Result<(), String> {
     let created = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(file);
     match created {
         Ok(mut file) => file
-            .write_all(hexadecimal(&random::<32>()).as_bytes())
+            .write_all(hex::encode(random::<32>()).as_bytes())
             .and_then(|()| file.sync_all())
             .map_err(unwritable),
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),

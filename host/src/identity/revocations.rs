@@ -104,6 +104,10 @@ impl Revocations {
         Ok(())
     }
 
+    pub(super) async fn close(&self) {
+        self.database.close().await;
+    }
+
     /// Forgets tokens that have expired by themselves, so that neither store grows without end.
     async fn sweep_now_and_then(&self, now: i64) {
         {

@@ -1,0 +1,234 @@
+//! The realm `store`: usernames, captchas, the `{data, code, msg}` envelope.
+
+use wharf_kit::database::{self, Row, Transaction};
+use wharf_kit::passwords::Verdict;
+use wharf_kit::store::{
+    self, Code, STORE, check, date, done, envelope, envelope_with, failed, optional_date, written,
+};
+use wharf_kit::tokens::{Subject, Token};
+use wharf_kit::validate::Rule::{AlphaDash, Alphanumeric, Confirmed, Min, Required, Same, Text};
+use wharf_kit::validate::{Field, field};
+use wharf_kit::{
+    Error, Input, Request, Response, Value, captcha, clock, json, params, passwords, settings,
+    tokens,
+};
+
+const REGISTER: &[Field] = &[
+    field("name", &[Required]),
+    field("username", &[Required, Min(6), Alphanumeric]),
+    field("password", &[Required, AlphaDash, Min(6), Confirmed]),
+    field("password_confirmation", &[Required, Same("password")]),
+    field("invitation_code", &[Required, Text]),
+    field("captcha_key", &[Required, Text]),
+    field("captcha_code", &[Required, Text]),
+];
+
+pub(super) fn register(request: &Request) -> Result<Response, Error> {
+    let input = request.input();
+    check(input, REGISTER)?;
+    solve_captcha(input)?;
+    let username = input.text("username");
+    if is_taken(&username)? {
+        return Err(taken(&username));
+    }
+    let password = passwords::hash(&input.text("password"));
+    sign_up(input, &username, &password)?;
+    Ok(done(input.echo()))
+}
+
+/// Takes the captcha, so that neither a right nor a wrong answer can be tried twice.
+fn solve_captcha(input: &Input) -> Result<(), Error> {
+    let typed = input.text("captcha_code");
+    let refuse = |message| Err(envelope_with(json!(typed), Code::Wrong, message).into());
+    match captcha::take(&input.text("captcha_key")) {
+        None => refuse("验证码无效"),
+        Some(code) if !captcha::matches(&code, &typed) => refuse("验证码错误"),
+        Some(_) => Ok(()),
+    }
+}
+
+fn is_taken(username: &str) -> Result<bool, Error> {
+    let sql = "SELECT id FROM users WHERE realm = $1 AND username = $2";
+    Ok(database::query_one(sql, params![STORE, username])?.is_some())
+}
+
+fn taken(username: &str) -> Error {
+    envelope_with(json!(username), Code::Forbidden, "用户已存在").into()
+}
+
+/// Makes the user with an empty profile, and counts the use of the invitation.
+fn sign_up(input: &Input, username: &str, password: &str) -> Result<(), Error> {
+    let sent = input.only(&["name", "invitation_code", "email", "phone", "avatar"]);
+    let column = |name| store::column(input.value(name), &sent);
+    let (name, invitation) = (column("name")?, column("invitation_code")?);
+    let (email, phone, avatar) = (column("email")?, column("phone")?, column("avatar")?);
+    let now = clock::now();
+
+    let transaction = Transaction::begin()?;
+    use_invitation(&transaction, &input.text("invitation_code"))?;
+    let made = transaction.query_one(
+        "INSERT INTO users (realm, name, username, email, phone, invitation_code, status, avatar, password, created_at, updated_at)
+         VALUES ($1, $2, $3, $4, $5, $6, 1, $7, $8, $9, $9) RETURNING id",
+        params![STORE, name, username, email, phone, invitation, avatar, password, now],
+    );
+    // Somebody may have taken the name since it was looked up; otherwise it is the e-mail address or the phone.
+    if matches!(made, Err(database::Error::UniqueViolation(_))) {
+        drop(transaction);
+        return Err(if is_taken(username)? { taken(username) } else { failed(Value::Null) });
+    }
+    let user = written(made, || Value::Null)?.map_or(0, |row| row.integer("id"));
+    let profile = transaction.execute(
+        "INSERT INTO user_profiles (user_id, sex, created_at, updated_at) VALUES ($1, 1, $2, $2)",
+        params![user, now],
+    );
+    written(profile, || Value::Null)?;
+    written(transaction.commit(), || Value::Null)
+}
+
+/// Any code will do, unless the operator wants one that is known.
+fn use_invitation(transaction: &Transaction, code: &str) -> Result<(), Error> {
+    let sql = "UPDATE invitation_codes SET usage_times = usage_times + 1 WHERE code = $1";
+    let known = written(transaction.execute(sql, params![code]), || Value::Null)? > 0;
+    if !known && settings::get("invitations").as_deref() == Some("required") {
+        return Err(envelope_with(json!(code), Code::Wrong, "邀请码无效").into());
+    }
+    Ok(())
+}
+
+const LOGIN: &[Field] =
+    &[field("username", &[Required, Text]), field("password", &[Required, AlphaDash, Min(6)])];
+
+pub(super) fn login(request: &Request) -> Result<Response, Error> {
+    let input = request.input();
+    check(input, LOGIN)?;
+    let user = find_by_login(&input.text("username"))?;
+    let hash = user.as_ref().map(|user| user.text("password").to_owned());
+    // Without a user the same work is done for nothing, so that time does not tell who exists.
+    let verdict = passwords::verify(&input.text("password"), hash.as_deref());
+    let user = user.filter(|user| user.integer("status") != DISABLED);
+    match (user, verdict) {
+        (Some(user), Verdict::Matches) => welcome(&user),
+        (Some(user), Verdict::Upgraded(hash)) => {
+            database::execute(
+                "UPDATE users SET password = $1 WHERE id = $2",
+                params![hash, user.integer("id")],
+            )?;
+            welcome(&user)
+        }
+        (None, _) | (Some(_), Verdict::Mismatch) => {
+            Ok(envelope_with(input.echo(), Code::Wrong, "用户名或密码有误"))
+        }
+    }
+}
+
+/// The status of users who may not sign in.
+const DISABLED: i64 = -1;
+
+/// Finds a user by username, else by e-mail address, else by phone number.
+fn find_by_login(login: &str) -> Result<Option<Row>, Error> {
+    for column in ["username", "email", "phone"] {
+        let sql = format!(
+            "SELECT id, username, password, status FROM users WHERE realm = $1 AND {column} = $2"
+        );
+        if let Some(user) = database::query_one(&sql, params![STORE, login])? {
+            return Ok(Some(user));
+        }
+    }
+    Ok(None)
+}
+
+fn welcome(user: &Row) -> Result<Response, Error> {
+    let id = user.integer("id");
+    let roles = roles(id)?;
+    Ok(bearer(&tokens::issue(&Subject {
+        user_id: id,
+        realm: STORE.to_owned(),
+        name: user.text("username").to_owned(),
+        roles: roles.iter().map(|role| role.text("name").to_owned()).collect(),
+    })))
+}
+
+/// The token, with its lifetime in minutes.
+fn bearer(token: &Token) -> Response {
+    done(
+        json!({ "access_token": token.text, "token_type": "Bearer", "expires_in": token.expires_in / 60 }),
+    )
+}
+
+pub(super) fn logout(_: &Request) -> Result<Response, Error> {
+    tokens::revoke()?;
+    Ok(envelope_with(Value::Null, Code::Done, "注销成功"))
+}
+
+pub(super) fn refresh(_: &Request) -> Result<Response, Error> {
+    Ok(bearer(&tokens::refresh()?))
+}
+
+pub(super) fn me(request: &Request) -> Result<Response, Error> {
+    let id = request.identity()?.user_id;
+    let user = database::query_one(
+        "SELECT id, name, username, email, email_verified_at, phone, invitation_code, status, avatar, created_at, updated_at
+         FROM users WHERE realm = $1 AND id = $2 AND status <> $3",
+        params![STORE, id, DISABLED],
+    )?;
+    let user = user.ok_or(Error::Unauthenticated)?;
+    let roles = roles(id)?.iter().map(|role| role_json(id, role)).collect::<Result<Vec<_>, _>>()?;
+    Ok(envelope(
+        json!({
+            "id": user.json("id"),
+            "name": user.json("name"),
+            "username": user.json("username"),
+            "email": user.json("email"),
+            "email_verified_at": optional_date(user.optional_integer("email_verified_at")),
+            "phone": user.json("phone"),
+            "invitation_code": user.json("invitation_code"),
+            "status": user.json("status"),
+            "avatar": user.json("avatar"),
+            "created_at": date(user.integer("created_at")),
+            "updated_at": date(user.integer("updated_at")),
+            "roles": roles,
+        }),
+        Code::Done,
+    ))
+}
+
+fn roles(user: i64) -> Result<Vec<Row>, Error> {
+    Ok(database::query(
+        "SELECT roles.id, roles.name, roles.guard_name, roles.created_at, roles.updated_at
+         FROM roles JOIN user_roles ON user_roles.role_id = roles.id
+         WHERE user_roles.user_id = $1 ORDER BY roles.id",
+        params![user],
+    )?)
+}
+
+fn role_json(user: i64, role: &Row) -> Result<Value, Error> {
+    let id = role.integer("id");
+    let permissions = database::query(
+        "SELECT permissions.id, permissions.name, permissions.guard_name, permissions.created_at, permissions.updated_at
+         FROM permissions JOIN role_permissions ON role_permissions.permission_id = permissions.id
+         WHERE role_permissions.role_id = $1 ORDER BY permissions.id",
+        params![id],
+    )?;
+    let permission = |permission: &Row| {
+        let pivot = json!({ "role_id": id, "permission_id": permission.integer("id") });
+        named(permission, json!({ "pivot": pivot }))
+    };
+    let pivot = json!({ "model_id": user, "role_id": id, "model_type": "App\\Models\\User" });
+    let permissions: Vec<Value> = permissions.iter().map(permission).collect();
+    Ok(named(role, json!({ "pivot": pivot, "permissions": permissions })))
+}
+
+/// What roles and permissions have in common, then what is particular.
+fn named(row: &Row, rest: Value) -> Value {
+    let mut object = json!({
+        "id": row.json("id"),
+        "name": row.json("name"),
+        "guard_name": row.json("guard_name"),
+        "created_at": date(row.integer("created_at")),
+        "updated_at": date(row.integer("updated_at")),
+    });
+    if let (Value::Object(object), Value::Object(rest)) = (&mut object, rest) {
+        object.extend(rest);
+    }
+    object
+}

@@ -1,0 +1,65 @@
+//! Why a handler did not do what was asked: an answer, or a failure that the host's log explains.
+
+use serde_json::json;
+
+use crate::bindings::wharf::plugin::database;
+use crate::bindings::wharf::plugin::log::{self, Level};
+use crate::{Response, answer, tokens};
+
+/// Why a handler stopped. `?` turns errors of the database and of tokens into it.
+#[derive(Debug)]
+pub enum Error {
+    /// An answer that says so itself, such as a failed validation.
+    Answer(Box<Response>),
+    /// The caller's token is valid, but its user is gone or disabled.
+    Unauthenticated,
+    /// Something else holds what is needed; the client is asked to come back.
+    Busy,
+    /// What should not happen. The text is for the log.
+    Internal(String),
+}
+
+impl Error {
+    /// What the client gets. An internal error is logged here, once.
+    pub fn answer(self) -> Response {
+        match self {
+            Error::Answer(response) => *response,
+            Error::Unauthenticated => answer::json(401, &json!({ "message": "Unauthenticated." })),
+            Error::Busy => {
+                let mut response = answer::json(503, &json!({ "message": "Service Unavailable" }));
+                response.headers.push(("retry-after".to_owned(), b"1".to_vec()));
+                response
+            }
+            Error::Internal(cause) => {
+                log::write(Level::Error, &cause);
+                answer::json(500, &json!({ "message": "Server Error" }))
+            }
+        }
+    }
+}
+
+impl From<Response> for Error {
+    fn from(response: Response) -> Self {
+        Error::Answer(Box::new(response))
+    }
+}
+
+impl From<database::Error> for Error {
+    fn from(error: database::Error) -> Self {
+        match error {
+            database::Error::Busy | database::Error::Timeout => Error::Busy,
+            other => Error::Internal(format!("the database: {other:?}")),
+        }
+    }
+}
+
+impl From<tokens::Error> for Error {
+    fn from(error: tokens::Error) -> Self {
+        match error {
+            tokens::Error::NoToken | tokens::Error::Revoked | tokens::Error::TooOld => {
+                Error::Unauthenticated
+            }
+            tokens::Error::Unavailable => Error::Busy,
+        }
+    }
+}
