@@ -119,7 +119,11 @@ impl Input {
                 };
                 match file {
                     Some(file) => {
-                        self.files.push(File { field: name, name: file, content: content.to_vec() });
+                        self.files.push(File {
+                            field: name,
+                            name: file,
+                            content: content.to_vec(),
+                        });
                     }
                     None => insert(&mut self.values, &name, &String::from_utf8_lossy(&content)),
                 }

@@ -38,20 +38,27 @@ pub use serde_json::{Map, Value, json};
 #[macro_export]
 macro_rules! export {
     ($endpoints:expr) => {
+        /// The table that this crate makes a component of.
+        pub static SERVED: &[$crate::Endpoint] = $endpoints;
+
+        #[cfg(target_family = "wasm")]
         struct Component;
 
+        #[cfg(target_family = "wasm")]
         impl $crate::bindings::exports::wharf::plugin::handler::Guest for Component {
             fn routes() -> Vec<$crate::bindings::exports::wharf::plugin::handler::Route> {
-                $crate::routes($endpoints)
+                $crate::routes(SERVED)
             }
 
             fn handle(
                 request: $crate::bindings::wharf::plugin::http::Request,
             ) -> $crate::bindings::wharf::plugin::http::Response {
-                $crate::handle($endpoints, request)
+                $crate::handle(SERVED, request)
             }
         }
 
+        // The names that WIT gives to exports are no symbols that a native linker takes.
+        #[cfg(target_family = "wasm")]
         $crate::bindings::export!(Component with_types_in $crate::bindings);
     };
 }
