@@ -95,6 +95,8 @@ pub fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
+            // What libraries say may run over many lines; here it is one sentence.
+            let error = error.split_whitespace().collect::<Vec<_>>().join(" ");
             eprintln!("error: {error}");
             ExitCode::FAILURE
         }

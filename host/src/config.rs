@@ -126,9 +126,16 @@ impl Config {
             format!("cannot read the configuration {}: {error}; correct --config", file.display())
         })?;
         toml::from_str(&text).map_err(|error| {
-            let line = error.span().map_or(1, |span| text[..span.start].lines().count().max(1));
-            let reason = error.message().replace('\n', " ");
-            format!("the configuration {} is not valid at line {line}: {reason}; wharf.example.toml shows every key", file.display())
+            let line = error.span().map_or(0, |span| text[..span.start].matches('\n').count());
+            // The key alone: its value may be a secret.
+            let key = text.lines().nth(line).and_then(|line| line.split('=').next()).unwrap_or_default();
+            format!(
+                "the configuration {} is not valid at line {} ({}): {}; wharf.example.toml shows every key",
+                file.display(),
+                line + 1,
+                key.trim(),
+                error.message()
+            )
         })
     }
 
@@ -144,6 +151,26 @@ impl Config {
             ));
         }
         Ok(())
+    }
+
+    /// Every setting that the file has, in a form that can be printed: without the database's password.
+    pub fn shown(&self) -> impl std::fmt::Debug + use<> {
+        let places = (
+            self.listen,
+            self.data.clone(),
+            self.cache.clone(),
+            self.components.clone(),
+            self.key_file.clone(),
+        );
+        let limits = (self.http, self.limits, self.admission, self.sql, self.tokens);
+        (
+            places,
+            self.database.is_some(),
+            limits,
+            self.passwords,
+            self.cache_capability,
+            self.groups.clone(),
+        )
     }
 
     /// Where compiled components are kept.

@@ -92,7 +92,7 @@ async fn call(
     };
     if let Err(error) = &answered {
         let origin = revision.origin();
-        tracing::error!(request = &**id, tenant = %origin.tenant, component = %origin.group, digest = %origin.digest, cause = %error, "a component failed");
+        tracing::error!(request = &**id, tenant = %origin.tenant, component = %origin.group, digest = %origin.digest, cause = error.to_string(), "a component failed");
     }
     answered
 }

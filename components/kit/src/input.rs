@@ -15,6 +15,10 @@ use crate::bindings::wharf::plugin::http;
 /// Fields of a multipart body that are read; what follows is left out.
 const MOST_PARTS: usize = 1000;
 
+/// Levels of arrays and objects in a JSON body. Each takes half a kilobyte of a guest's 64 KiB stack;
+/// a body with more counts as one that cannot be parsed.
+const DEEPEST: usize = 32;
+
 /// The inputs of a request, in the order in which they came: the body's, then the query's.
 #[derive(Debug, Default)]
 pub struct Input {
@@ -38,7 +42,7 @@ impl Input {
     pub(crate) fn parse(request: &http::Request) -> Self {
         let kind = content_type(request);
         let mut input = Input::default();
-        if kind.contains("json") {
+        if kind.contains("json") && depth(&request.body) <= DEEPEST {
             if let Ok(Value::Object(object)) = serde_json::from_slice(&request.body) {
                 input.values = object;
             }
@@ -143,6 +147,23 @@ pub fn text(value: &Value) -> Option<String> {
         Value::Bool(false) => Some(String::new()),
         Value::Null | Value::Array(_) | Value::Object(_) => None,
     }
+}
+
+/// The deepest nesting of brackets outside of strings, without building anything.
+fn depth(json: &[u8]) -> usize {
+    let (mut depth, mut deepest, mut quoted, mut escaped) = (0_usize, 0, false, false);
+    for byte in json {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            b'[' | b'{' if !quoted => depth += 1,
+            b']' | b'}' if !quoted => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        deepest = deepest.max(depth);
+    }
+    deepest
 }
 
 fn content_type(request: &http::Request) -> String {
@@ -254,6 +275,18 @@ mod tests {
         for body in ["", "[object Object]", "{", "[1,2]", "\"text\"", &"[".repeat(10_000)] {
             assert_eq!(input("", "application/json", body).echo(), json!([]), "{body}");
         }
+    }
+
+    #[test]
+    fn nesting_has_a_limit() {
+        let nested =
+            |levels: usize| format!("{{\"a\":{}1{}}}", "[".repeat(levels), "]".repeat(levels));
+        assert!(input("", "application/json", &nested(DEEPEST - 1)).has("a"));
+        assert!(!input("", "application/json", &nested(DEEPEST)).has("a"));
+        assert!(
+            input("", "application/json", r#"{"a":"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[\"["}"#)
+                .has("a")
+        );
     }
 
     #[test]

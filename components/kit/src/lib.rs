@@ -1,6 +1,8 @@
 //! What the components of Wharf share, so that a group is a table of endpoints and its handlers.
 //!
-//! ```ignore
+//! ```
+//! use wharf_kit::{Endpoint, Error, Request, Response, answer, json};
+//!
 //! wharf_kit::export!(ENDPOINTS);
 //!
 //! const ENDPOINTS: &[Endpoint] =
@@ -10,6 +12,7 @@
 //!     let name = request.path("name");
 //!     Ok(answer::json(200, &json!({ "greeting": format!("Hello, {name}!") })))
 //! }
+//! # fn main() {}
 //! ```
 //!
 //! Linking keeps only the imports that a component calls, and those are what it must be granted.

@@ -52,7 +52,7 @@ impl Logging {
         let mut filter = EnvFilter::try_new(wanted)
             .map_err(|error| format!("--log {wanted} is not valid: {error}; try --log info"))?;
         // What these say below a warning may hold headers and statements, and with them secrets.
-        for quiet in ["h2=warn", "hyper=warn", "hyper_util=warn", "sqlx=warn"] {
+        for quiet in ["h2=warn", "hyper=warn", "sqlx=warn"] {
             filter = filter.add_directive(quiet.parse().expect("a constant directive"));
         }
         let logging =

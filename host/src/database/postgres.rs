@@ -16,6 +16,9 @@ use super::{Failure, Limits, Meter, Rows, Value};
 
 /// Connects to the schema, and makes it if it is missing.
 pub(super) async fn open(url: &str, schema: &str, limits: &Limits) -> Result<PgPool, String> {
+    if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
+        return Err("the database URL does not begin with postgres://; it looks like postgres://user:password@host:5432/name".to_owned());
+    }
     // The error of a bad URL may repeat the URL, and with it a password.
     let options = PgConnectOptions::from_str(url).map_err(|_| {
         "the database URL is not valid; it looks like postgres://user:password@host:5432/name"

@@ -1,0 +1,149 @@
+//! A group that tries what no group may, one route an attempt.
+
+use wharf_kit::bindings::wharf::plugin::log::Level;
+use wharf_kit::database::{self, Error as Refusal, Transaction};
+use wharf_kit::{Endpoint, Error, Request, Response, answer, cache, json, log, params, random};
+
+wharf_kit::export!(ENDPOINTS);
+
+const ENDPOINTS: &[Endpoint] = &[
+    Endpoint::get("/ok", ok).summary("Behaves, to show that the host goes on."),
+    Endpoint::get("/trap", trap).summary("Panics."),
+    Endpoint::get("/loop", endless).summary("Computes for ever."),
+    Endpoint::get("/grow", grow).summary("Takes memory without end."),
+    Endpoint::get("/recurse/{depth}", recurse).summary("Overflows its stack."),
+    Endpoint::get("/status", status).summary("Answers with a status that is none."),
+    Endpoint::get("/split", split).summary("Hides a header in another's value."),
+    Endpoint::get("/large", large).summary("Answers with more than it may."),
+    Endpoint::get("/log", chatter).summary("Logs without end, with line breaks to forge lines."),
+    Endpoint::get("/print", print).summary("Prints to standard output."),
+    Endpoint::get("/environment", environment)
+        .summary("Looks for files and variables of the host."),
+    Endpoint::get("/random", too_random).summary("Asks for more randomness than one call gives."),
+    Endpoint::get("/transaction", abandon).summary("Leaves a transaction open."),
+    Endpoint::get("/transaction/trap", abandon_and_trap).summary("Traps within a transaction."),
+    Endpoint::get("/transactions", two).summary("Begins a transaction within another."),
+    Endpoint::post("/statement", statement).summary("Sends any statement."),
+    Endpoint::get("/count", count).summary("Counts in the cache."),
+    Endpoint::get("/fill", fill).summary("Fills the cache."),
+];
+
+fn ok(_: &Request) -> Result<Response, Error> {
+    Ok(answer::json(200, &json!("ok")))
+}
+
+fn trap(_: &Request) -> Result<Response, Error> {
+    panic!("on purpose")
+}
+
+fn endless(_: &Request) -> Result<Response, Error> {
+    let mut number = 0_u64;
+    loop {
+        number = std::hint::black_box(number.wrapping_add(1));
+    }
+}
+
+fn grow(_: &Request) -> Result<Response, Error> {
+    let mut taken = Vec::new();
+    loop {
+        taken.push(std::hint::black_box(vec![1_u8; 1 << 20]));
+    }
+}
+
+fn recurse(request: &Request) -> Result<Response, Error> {
+    fn deeper(depth: u64) -> u64 {
+        let frame = std::hint::black_box([depth; 64]);
+        if depth == 0 { frame[0] } else { deeper(depth - 1) + frame[63] }
+    }
+    let depth = request.path("depth").parse().unwrap_or(0);
+    Ok(answer::json(200, &json!(deeper(depth))))
+}
+
+fn status(_: &Request) -> Result<Response, Error> {
+    Ok(Response { status: 99, headers: Vec::new(), body: Vec::new() })
+}
+
+fn split(_: &Request) -> Result<Response, Error> {
+    let headers = vec![("x-harmless".to_owned(), b"a\r\nset-cookie: token=stolen".to_vec())];
+    Ok(Response { status: 200, headers, body: Vec::new() })
+}
+
+fn large(_: &Request) -> Result<Response, Error> {
+    Ok(Response { status: 200, headers: Vec::new(), body: vec![b'x'; 2_000_000] })
+}
+
+fn chatter(_: &Request) -> Result<Response, Error> {
+    for number in 0..100_000 {
+        log::write(Level::Info, &format!("line {number}\n1970-01-01T00:00:00Z ERROR forged"));
+    }
+    Ok(answer::json(200, &json!("logged")))
+}
+
+fn print(_: &Request) -> Result<Response, Error> {
+    println!("printed by the guest");
+    Ok(answer::json(200, &json!("printed")))
+}
+
+fn environment(_: &Request) -> Result<Response, Error> {
+    Ok(answer::json(
+        200,
+        &json!({
+            "variables": std::env::vars().count(),
+            "arguments": std::env::args().count(),
+            "file": std::fs::read("/etc/hostname").is_ok(),
+            "folder": std::fs::read_dir("/").is_ok(),
+            "socket": std::net::TcpStream::connect("127.0.0.1:80").is_ok(),
+        }),
+    ))
+}
+
+fn too_random(_: &Request) -> Result<Response, Error> {
+    Ok(answer::json(200, &json!(random::bytes(65_537).len())))
+}
+
+fn write() -> Result<Transaction, Error> {
+    let transaction = Transaction::begin()?;
+    transaction.execute("INSERT INTO invitation_codes (code) VALUES ($1)", params!["abandoned"])?;
+    Ok(transaction)
+}
+
+fn abandon(_: &Request) -> Result<Response, Error> {
+    let transaction = write()?;
+    std::mem::forget(transaction);
+    Ok(answer::json(200, &json!("left open")))
+}
+
+fn abandon_and_trap(_: &Request) -> Result<Response, Error> {
+    let _transaction = write()?;
+    panic!("within a transaction")
+}
+
+fn two(_: &Request) -> Result<Response, Error> {
+    let _first = Transaction::begin()?;
+    let second = match Transaction::begin() {
+        Err(Refusal::Denied(reason)) => reason,
+        Ok(_) | Err(_) => "not denied".to_owned(),
+    };
+    Ok(answer::json(200, &json!(second)))
+}
+
+fn statement(request: &Request) -> Result<Response, Error> {
+    let sql = request.input().text("sql");
+    let told = match database::query(&sql, &[]) {
+        Ok(rows) => format!("{} rows", rows.len()),
+        Err(refusal) => format!("{refusal:?}"),
+    };
+    Ok(answer::json(200, &json!(told)))
+}
+
+fn count(_: &Request) -> Result<Response, Error> {
+    Ok(answer::json(200, &json!(cache::increment("hostile:count", 60))))
+}
+
+fn fill(_: &Request) -> Result<Response, Error> {
+    for number in 0..200 {
+        cache::set(&format!("hostile:{number}"), &[0; 10_000], 60);
+    }
+    let kept = (0..200).filter(|number| cache::get(&format!("hostile:{number}")).is_some()).count();
+    Ok(answer::json(200, &json!(kept)))
+}

@@ -1,0 +1,188 @@
+//! Components that misbehave, and what becomes of them: the same host goes on.
+
+use std::time::Duration;
+
+use serde_json::json;
+use wharf::Config;
+
+use crate::support::{Ask as _, TestHost, guests};
+
+async fn host(change: impl FnOnce(&mut Config)) -> TestHost {
+    TestHost::with(|config| {
+        config.components = guests::guest("hostile");
+        config.captcha_reveal = false;
+        change(config);
+    })
+    .await
+}
+
+/// That a path is a 500 without details, and the host goes on.
+async fn fails(host: &TestHost, path: &str) {
+    let answer = host.get(path).answer().await;
+    assert_eq!(
+        (answer.status.as_u16(), answer.body.as_str()),
+        (500, r#"{"message":"Server Error"}"#),
+        "{path}"
+    );
+    assert!(!answer.header("x-request-id").is_empty());
+    assert_eq!(host.get("/ok").answer().await.json(), "ok", "after {path}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn traps_and_answers_that_http_cannot_carry_are_500s() {
+    let host = host(|_| {}).await;
+    for path in ["/trap", "/status", "/split", "/random", "/grow", "/recurse/100000"] {
+        fails(&host, path).await;
+    }
+    assert_eq!(host.get("/recurse/10").answer().await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_guest_computes_no_longer_than_it_may_and_others_go_on() {
+    let host = host(|config| config.limits.compute_milliseconds = 300).await;
+    let spinning = (0..4).map(|_| host.get("/loop").answer());
+    let (spun, well) = tokio::join!(futures_util::future::join_all(spinning), async {
+        // Four guests spin on two threads; a fifth is answered all the same.
+        tokio::time::timeout(Duration::from_secs(20), host.get("/ok").answer())
+            .await
+            .expect("an answer")
+    });
+    assert!(spun.iter().all(|answer| answer.status == 500), "{spun:?}");
+    assert_eq!(well.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_takes_no_longer_than_it_may() {
+    let host = host(|config| config.limits.call_milliseconds = 200).await;
+    fails(&host, "/loop").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn memory_has_a_limit() {
+    let host = host(|config| config.limits.memory_bytes = 1 << 20).await;
+    fails(&host, "/grow").await;
+    // Filling a body of 2 MB needs more than that.
+    fails(&host, "/large").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn responses_have_a_limit() {
+    let host = host(|config| config.limits.response_bytes = 1_000_000).await;
+    fails(&host, "/large").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn host_calls_have_a_limit() {
+    let host = host(|config| config.limits.host_call_bytes = 10_000).await;
+    fails(&host, "/fill").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_of_the_host_can_be_seen() {
+    let host = host(|_| {}).await;
+    let seen = host.get("/environment").answer().await.json();
+    assert_eq!(
+        seen,
+        json!({ "variables": 0, "arguments": 0, "file": false, "folder": false, "socket": false })
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn abandoned_transactions_are_rolled_back_and_connections_come_back() {
+    let host = host(|config| config.sql.connections = 2).await;
+    for _ in 0..20 {
+        assert_eq!(host.get("/transaction").answer().await.status, 200);
+        fails(&host, "/transaction/trap").await;
+    }
+    assert!(host.sql("SELECT code FROM invitation_codes", Vec::new()).await.rows.is_empty());
+    assert!(
+        host.get("/transactions").answer().await.body.contains("a transaction is open already")
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn statements_beyond_rows_are_denied_on_both_databases() {
+    let sqlite = host(|_| {}).await;
+    assert_denied(&sqlite).await;
+    if let Some(url) = crate::support::postgres::fresh_database().await {
+        let postgres = host(|config| config.database = Some(url)).await;
+        assert_denied(&postgres).await;
+    }
+}
+
+async fn assert_denied(host: &TestHost) {
+    for sql in [
+        "ATTACH DATABASE '/tmp/x' AS x",
+        "PRAGMA journal_mode",
+        "BEGIN",
+        "COMMIT",
+        "DROP TABLE users",
+        "CREATE TABLE x (y INT)",
+        "SET search_path TO public",
+        "COPY users TO '/tmp/x'",
+        "SELECT 1; DROP TABLE users",
+        "-- a\nPRAGMA x",
+        "/**/PRAGMA x",
+        "",
+    ] {
+        let told = host.post("/statement").json(&json!({ "sql": sql })).answer().await.body;
+        assert!(told.contains("Denied"), "{sql}: {told}");
+    }
+    let select =
+        host.post("/statement").json(&json!({ "sql": " select 1 ; " })).answer().await.body;
+    assert_eq!(select, "\"1 rows\"");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn results_have_limits() {
+    let host = host(|config| {
+        config.sql.rows = 3;
+        config.sql.bytes = 1000;
+    })
+    .await;
+    let ask =
+        async |sql: &str| host.post("/statement").json(&json!({ "sql": sql })).answer().await.body;
+    assert_eq!(ask("VALUES (1), (2), (3)").await, "\"3 rows\"");
+    assert!(ask("VALUES (1), (2), (3), (4)").await.contains("TooLarge"));
+    assert!(ask("SELECT hex(zeroblob(1000))").await.contains("TooLarge"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn statements_have_a_time_limit() {
+    let host = host(|config| config.sql.statement_milliseconds = 300).await;
+    let endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT COUNT(*) FROM n WHERE i < 0";
+    let told = host.post("/statement").json(&json!({ "sql": endless })).answer().await.body;
+    assert!(told.contains("Timeout"), "{told}");
+    assert_eq!(host.get("/ok").answer().await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_cache_counts_and_is_bounded() {
+    let host = host(|config| config.cache_capability.bytes = 100_000).await;
+    let counts = futures_util::future::join_all((0..20).map(|_| host.get("/count").answer())).await;
+    let mut counts: Vec<u64> =
+        counts.iter().map(|answer| answer.json().as_u64().expect("a number")).collect();
+    counts.sort_unstable();
+    assert_eq!(counts, (1..=20).collect::<Vec<_>>());
+    host.clock.advance(60);
+    assert_eq!(host.get("/count").answer().await.json(), 1, "a counter ends with its time");
+    // 200 entries of 10 kB are written; what is over 100 kB has to go. moka evicts a little later.
+    host.get("/fill").answer().await;
+    let kept = host.get("/fill").answer().await.json().as_u64().expect("a number");
+    assert!(kept < 200, "{kept}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_than_may_wait_are_told_to_come_back() {
+    let host = host(|config| {
+        config.admission.concurrency = 1;
+        config.admission.queue = 1;
+        config.limits.compute_milliseconds = 500;
+    })
+    .await;
+    let answers = futures_util::future::join_all((0..6).map(|_| host.get("/loop").answer())).await;
+    let turned_away: Vec<_> = answers.iter().filter(|answer| answer.status == 503).collect();
+    assert_eq!(turned_away.len(), 4, "{answers:?}");
+    assert!(turned_away.iter().all(|answer| answer.header("retry-after") == "1"));
+    assert_eq!(host.get("/ok").answer().await.status, 200);
+}

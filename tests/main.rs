@@ -1,0 +1,9 @@
+//! The tests of Wharf: every one goes through the front door, with a real database of its own and
+//! the real components.
+
+mod command_line;
+mod examples;
+mod hostile;
+mod store;
+mod support;
+mod tidy;

@@ -1,0 +1,62 @@
+//! `PUT /api/user/password/{username}`.
+
+use serde_json::Value;
+
+use crate::support::{Ask as _, on_both_databases};
+
+const CHANGE: [(&str, &str); 3] = [
+    ("oldPassword", "secret-1"),
+    ("newPassword", "secret-2"),
+    ("newPassword_confirmation", "secret-2"),
+];
+
+on_both_databases! {
+    async fn a_user_changes_their_password_and_all_tokens_end(host: TestHost) {
+        let first = host.user("ipsaipsa").await;
+        let second = host.sign_in("ipsaipsa", "secret-1").await;
+        let answer = host.put("/api/user/password/ipsaipsa").query(&CHANGE).bearer_auth(&first).answer().await;
+        answer.assert_envelope(Value::Null, 20001, "操作成功");
+        for ended in [&first, &second] {
+            host.me(ended).await.assert_unauthenticated();
+        }
+        assert_eq!(host.login("ipsaipsa", "secret-1").await.code(), 10003);
+        // The clock stands still: a sign-in of the same second counts as later all the same.
+        let fresh = host.sign_in("ipsaipsa", "secret-2").await;
+        assert_eq!(host.me(&fresh).await.code(), 20001);
+    }
+
+    async fn each_rule_has_its_message_in_order(host: TestHost) {
+        let token = host.user("ipsaipsa").await;
+        let cases: &[(&[(&str, &str)], &str)] = &[
+            (&[], "The old password field is required."),
+            (&[("oldPassword", "et")], "The new password field is required."),
+            (&[("oldPassword", "et"), ("newPassword", "a b")], "The new password may only contain letters, numbers, dashes and underscores."),
+            (&[("oldPassword", "et"), ("newPassword", "hic")], "The new password must be at least 6 characters."),
+            (&[("oldPassword", "et"), ("newPassword", "hichic")], "The new password confirmation does not match."),
+            (&[("oldPassword", "et"), ("newPassword", "hichic"), ("newPassword_confirmation", "id")], "The new password confirmation does not match."),
+            (&[("oldPassword", "hichic"), ("newPassword", "hichic"), ("newPassword_confirmation", "hichic")], "新密码不能与旧密码相同"),
+            (&[("oldPassword", "et"), ("newPassword", "hichic"), ("newPassword_confirmation", "hichic")], "旧密码错误"),
+        ];
+        for (inputs, message) in cases {
+            let answer = host.put("/api/user/password/ipsaipsa").query(inputs).bearer_auth(&token).answer().await;
+            assert_eq!((answer.code(), answer.message().as_str()), (10001, *message), "{inputs:?}");
+            assert!(!answer.body.contains("hic"), "no password comes back: {answer:?}");
+        }
+        assert_eq!(host.me(&token).await.code(), 20001);
+    }
+
+    async fn an_admin_needs_the_old_password_too(host: TestHost) {
+        host.register("ipsaipsa").await;
+        let admin = host.admin().await;
+        let mut wrong = CHANGE;
+        wrong[0].1 = "not-it";
+        let answer = host.put("/api/user/password/ipsaipsa").query(&wrong).bearer_auth(&admin).answer().await;
+        answer.assert_envelope(Value::Null, 10001, "旧密码错误");
+        let nobody = host.put("/api/user/password/1").query(&CHANGE).bearer_auth(&admin).answer().await;
+        nobody.assert_envelope(Value::Null, 10001, "旧密码错误");
+        let right = host.put("/api/user/password/ipsaipsa").query(&CHANGE).bearer_auth(&admin).answer().await;
+        right.assert_envelope(Value::Null, 20001, "操作成功");
+        assert_eq!(host.login("ipsaipsa", "secret-2").await.code(), 20001);
+        assert_eq!(host.me(&admin).await.code(), 20001);
+    }
+}

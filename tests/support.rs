@@ -1,0 +1,223 @@
+//! What tests share: hosts of their own, on databases of their own, and how to ask them.
+
+mod answer;
+pub mod guests;
+pub mod postgres;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use reqwest::{Method, RequestBuilder};
+use serde_json::Value as Json;
+use tempfile::TempDir;
+use wharf::database::{Database, Location, Migrations, Rows, Value};
+use wharf::{Clock, Config, Host};
+
+pub use answer::{Answer, Ask};
+
+/// The time at which tests begin, in unix seconds: 2023-11-14T22:13:20Z.
+pub const START: i64 = 1_700_000_000;
+
+/// The password of the first admin.
+pub const ADMIN_PASSWORD: &str = "admins-password";
+
+/// Runs each test on SQLite and, where it is installed, on PostgreSQL.
+macro_rules! on_both_databases {
+    ($($(#[$meta:meta])* async fn $name:ident($host:ident: TestHost) $body:block)*) => {$(
+        $(#[$meta])*
+        mod $name {
+            #[allow(unused_imports)]
+            use super::*;
+
+            async fn run(#[allow(unused_mut)] mut $host: $crate::support::TestHost) $body
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn sqlite() {
+                run($crate::support::TestHost::on_sqlite().await).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn postgres() {
+                if let Some(host) = $crate::support::TestHost::on_postgres().await {
+                    run(host).await;
+                }
+            }
+        }
+    )*};
+}
+pub(crate) use on_both_databases;
+
+/// A host of one test's own.
+pub struct TestHost {
+    host: Option<Host>,
+    config: Config,
+    /// The host's clock, which stands still until it is advanced.
+    pub clock: Clock,
+    client: reqwest::Client,
+    /// Removed with the host.
+    folder: TempDir,
+}
+
+impl TestHost {
+    /// A host on a SQLite file.
+    pub async fn on_sqlite() -> Self {
+        TestHost::with(|_| {}).await
+    }
+
+    /// A host on a PostgreSQL database; `None`, loudly, where PostgreSQL is missing.
+    pub async fn on_postgres() -> Option<Self> {
+        let url = postgres::fresh_database().await?;
+        Some(TestHost::with(|config| config.database = Some(url)).await)
+    }
+
+    /// A host with settings of its own, on SQLite unless they say otherwise.
+    pub async fn with(change: impl FnOnce(&mut Config)) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let mut config = Config {
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            data: folder.path().join("data"),
+            cache: Some(guests::cache()),
+            components: guests::built_in(),
+            admin_password: Some(ADMIN_PASSWORD.into()),
+            captcha_reveal: true,
+            ..Config::default()
+        };
+        change(&mut config);
+        let clock = Clock::manual(START);
+        let host = Host::start(config.clone(), clock.clone()).await.expect("the host starts");
+        let client =
+            reqwest::Client::builder().timeout(Duration::from_secs(60)).build().expect("a client");
+        TestHost { host: Some(host), config, clock, client, folder }
+    }
+
+    /// Stops the host and starts it anew on the same data.
+    pub async fn restart(&mut self) {
+        if let Some(host) = self.host.take() {
+            host.shutdown().await;
+        }
+        self.host = Some(
+            Host::start(self.config.clone(), self.clock.clone())
+                .await
+                .expect("the host starts again"),
+        );
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.host.as_ref().expect("the host runs").address()
+    }
+
+    /// `http://127.0.0.1:port`
+    pub fn origin(&self) -> String {
+        format!("http://{}", self.address())
+    }
+
+    /// The folder that goes with the host.
+    pub fn folder(&self) -> &std::path::Path {
+        self.folder.path()
+    }
+
+    pub fn get(&self, path: &str) -> RequestBuilder {
+        self.request(Method::GET, path)
+    }
+
+    pub fn post(&self, path: &str) -> RequestBuilder {
+        self.request(Method::POST, path)
+    }
+
+    pub fn put(&self, path: &str) -> RequestBuilder {
+        self.request(Method::PUT, path)
+    }
+
+    pub fn delete(&self, path: &str) -> RequestBuilder {
+        self.request(Method::DELETE, path)
+    }
+
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.client.request(method, format!("{}{path}", self.origin()))
+    }
+
+    /// Asks for a captcha and returns its key and what it shows.
+    pub async fn captcha(&self) -> (String, String) {
+        let answer = self.post("/api/captchas").answer().await;
+        (
+            answer.data()["captcha_key"].as_str().expect("a key").to_owned(),
+            answer.header("x-captcha-code").to_owned(),
+        )
+    }
+
+    /// The inputs of a registration that succeeds, with a fresh captcha.
+    pub async fn registration(&self, username: &str) -> Vec<(String, String)> {
+        let (key, code) = self.captcha().await;
+        [
+            ("name", "A Name"),
+            ("username", username),
+            ("password", "secret-1"),
+            ("password_confirmation", "secret-1"),
+            ("invitation_code", "welcome"),
+            ("captcha_key", &key),
+            ("captcha_code", &code),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .to_vec()
+    }
+
+    /// Signs a user up with the password `secret-1`.
+    pub async fn register(&self, username: &str) {
+        let inputs = self.registration(username).await;
+        let answer = self.post("/api/auth/register").query(&inputs).answer().await;
+        assert_eq!(answer.code(), 20001, "{answer:?}");
+    }
+
+    /// Signs in and returns the token.
+    pub async fn sign_in(&self, username: &str, password: &str) -> String {
+        let answer = self.login(username, password).await;
+        answer.data()["access_token"]
+            .as_str()
+            .unwrap_or_else(|| panic!("no token: {answer:?}"))
+            .to_owned()
+    }
+
+    /// Tries to sign in.
+    pub async fn login(&self, username: &str, password: &str) -> Answer {
+        self.post("/api/auth/login")
+            .query(&[("username", username), ("password", password)])
+            .answer()
+            .await
+    }
+
+    /// Signs a user up and in.
+    pub async fn user(&self, username: &str) -> String {
+        self.register(username).await;
+        self.sign_in(username, "secret-1").await
+    }
+
+    /// Signs the admin in.
+    pub async fn admin(&self) -> String {
+        self.sign_in("admin", ADMIN_PASSWORD).await
+    }
+
+    /// What the token's user is told about themselves.
+    pub async fn me(&self, token: &str) -> Answer {
+        self.get("/api/auth/me").bearer_auth(token).answer().await
+    }
+
+    /// Changes the tenant's data behind the host's back.
+    pub async fn sql(&self, statement: &str, parameters: Vec<Value>) -> Rows {
+        let location = match &self.config.database {
+            Some(url) => Location::Postgres { url: url.clone(), schema: "tenant_default".into() },
+            None => Location::Sqlite(self.config.data.join("tenants/default.db")),
+        };
+        let database = Database::open(&location, self.config.sql.limits(), &Migrations::api())
+            .await
+            .expect("the database");
+        let rows = database.query(statement, parameters).await.expect("the statement runs");
+        database.close().await;
+        rows
+    }
+}
+
+/// The keys of an object, in their order.
+pub fn keys(object: &Json) -> Vec<&str> {
+    object.as_object().map(|object| object.keys().map(String::as_str).collect()).unwrap_or_default()
+}

@@ -1,0 +1,149 @@
+//! A PostgreSQL server of the test process's own, which ends with it.
+
+use std::io::Write as _;
+use std::net::TcpListener;
+use std::os::unix::fs::{PermissionsExt as _, chown};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
+
+/// The URL of a new, empty database; `None`, loudly, where PostgreSQL is missing.
+pub async fn fresh_database() -> Option<String> {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let port = server()?;
+    let name = format!("test_{}", COUNT.fetch_add(1, Ordering::Relaxed));
+    let mut connection =
+        PgConnection::connect(&url(port, "postgres")).await.expect("the server answers");
+    connection
+        .execute(AssertSqlSafe(format!("CREATE DATABASE {name}")))
+        .await
+        .expect("a new database");
+    Some(url(port, &name))
+}
+
+fn url(port: u16, database: &str) -> String {
+    format!("postgres://wharf@127.0.0.1:{port}/{database}?sslmode=disable")
+}
+
+/// The server's port, once it answers.
+fn server() -> Option<u16> {
+    static SERVER: OnceLock<Option<u16>> = OnceLock::new();
+    *SERVER.get_or_init(|| match programs() {
+        Some(programs) => Some(start(&programs)),
+        None if std::env::var("WHARF_REQUIRE_POSTGRES").is_ok_and(|value| value == "1") => {
+            panic!("PostgreSQL is required by WHARF_REQUIRE_POSTGRES, and initdb was not found")
+        }
+        None => {
+            // Written past the harness, which would keep it to itself while the test passes.
+            let _ = writeln!(std::io::stderr(), "\nSKIPPED: all tests on PostgreSQL, since initdb was not found; install PostgreSQL to run them\n");
+            None
+        }
+    })
+}
+
+/// The folder of `initdb` and `postgres`: Debian keeps them off the path.
+fn programs() -> Option<PathBuf> {
+    let on_path = std::env::var_os("PATH")
+        .into_iter()
+        .flat_map(|path| std::env::split_paths(&path).collect::<Vec<_>>());
+    let debian = std::fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path().join("bin"));
+    debian
+        .chain(on_path)
+        .find(|folder| folder.join("initdb").is_file() && folder.join("postgres").is_file())
+}
+
+fn start(programs: &Path) -> u16 {
+    let folder = folder();
+    let data = folder.join("data");
+    let made = unprivileged(&folder, &programs.join("initdb"))
+        .args([
+            "--username=wharf",
+            "--auth=trust",
+            "--encoding=UTF8",
+            "--locale=C",
+            "--no-sync",
+            "-D",
+        ])
+        .arg(&data)
+        .stdout(Stdio::null())
+        .output()
+        .expect("initdb runs");
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let port = free.local_addr().expect("an address").port();
+    drop(free);
+    let mut postgres = unprivileged(&folder, &programs.join("postgres"));
+    postgres.arg("-D").arg(&data).args([
+        "-c",
+        "listen_addresses=127.0.0.1",
+        "-c",
+        "fsync=off",
+        "-c",
+        "max_connections=200",
+    ]);
+    postgres
+        .arg("-c")
+        .arg(format!("port={port}"))
+        .arg("-c")
+        .arg(format!("unix_socket_directories={}", folder.display()));
+    postgres.stdout(Stdio::null()).stderr(Stdio::null());
+    // The server is told to stop when the thread that started it ends: this one ends with the process.
+    std::thread::spawn(move || {
+        let mut server = postgres.spawn().expect("postgres starts");
+        let _ = server.wait();
+    });
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+        assert!(Instant::now() < deadline, "postgres answers within a minute");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    port
+}
+
+/// A folder for this process's server. Those of processes that have ended are removed.
+fn folder() -> PathBuf {
+    const PREFIX: &str = "wharf-tests-postgres-";
+    let temporary = std::env::temp_dir();
+    for entry in std::fs::read_dir(&temporary).into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if let Some(process) = name.strip_prefix(PREFIX)
+            && !Path::new("/proc").join(process).exists()
+        {
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
+    }
+    let folder = temporary.join(format!("{PREFIX}{}", std::process::id()));
+    std::fs::create_dir(&folder).expect("a folder for the server");
+    folder
+}
+
+/// A command that ends with the thread that starts it and is not run as root, which `initdb` refuses.
+fn unprivileged(folder: &Path, program: &Path) -> Command {
+    let mut command = Command::new("setpriv");
+    command.current_dir(folder).args(["--pdeathsig", "INT"]);
+    if id("-u", None) == 0 {
+        let (user, group) = (id("-u", Some("nobody")), id("-g", Some("nobody")));
+        chown(folder, Some(user), Some(group)).expect("root may give a folder away");
+        std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o700))
+            .expect("root may set permissions");
+        command
+            .arg(format!("--reuid={user}"))
+            .arg(format!("--regid={group}"))
+            .arg("--clear-groups");
+    }
+    command.arg(program);
+    command
+}
+
+fn id(which: &str, user: Option<&str>) -> u32 {
+    let output = Command::new("id").arg(which).args(user).output().expect("id runs");
+    String::from_utf8_lossy(&output.stdout).trim().parse().expect("a number")
+}

@@ -1,0 +1,167 @@
+//! Who may know what: the rules of the house, held against its source.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::support::guests::root;
+
+/// Every Rust file below a folder, with its path relative to the folder and its code without comments.
+fn sources(folder: &str) -> Vec<(String, String)> {
+    let base = root().join(folder);
+    let mut found = Vec::new();
+    let mut folders = vec![base.clone()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).expect("a folder").flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                found.push((relative(&path, &base), code(&path)));
+            }
+        }
+    }
+    assert!(!found.is_empty(), "{folder} holds sources");
+    found
+}
+
+fn relative(path: &Path, base: &Path) -> String {
+    path.strip_prefix(base).expect("a path below").to_string_lossy().into_owned()
+}
+
+fn code(path: &Path) -> String {
+    let text = std::fs::read_to_string(path).expect("a file");
+    text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
+}
+
+/// Whether the code names a crate or module as a word of a path.
+fn names(code: &str, name: &str) -> bool {
+    code.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word == name)
+}
+
+/// That only these rooms, and the files below them, name a crate.
+#[track_caller]
+fn assert_only(name: &str, rooms: &[&str]) {
+    for (file, code) in sources("host/src") {
+        let room = file.split(['/', '.']).next().unwrap_or_default();
+        if !rooms.contains(&room) {
+            assert!(
+                !names(&code, name),
+                "host/src/{file} names {name}; only {} may",
+                rooms.join(", ")
+            );
+        }
+    }
+}
+
+#[test]
+fn only_a_few_rooms_know_wasmtime() {
+    assert_only("wasmtime", &["app", "bindings", "capabilities", "compiler", "instance"]);
+    assert_only("wasmtime_wasi", &["capabilities"]);
+}
+
+#[test]
+fn only_the_database_knows_sqlx() {
+    assert_only("sqlx", &["database", "cli"]);
+    assert_only("libsqlite3_sys", &["database"]);
+}
+
+#[test]
+fn only_the_corridor_knows_hyper() {
+    for name in ["hyper", "hyper_util", "http_body_util"] {
+        let rooms = if name == "hyper" {
+            &["listener", "request", "response", "cli"][..]
+        } else {
+            &["listener", "request", "response"]
+        };
+        assert_only(name, rooms);
+    }
+}
+
+#[test]
+fn only_identity_knows_how_tokens_are_signed() {
+    assert_only("jsonwebtoken", &["identity"]);
+}
+
+#[test]
+fn a_capability_knows_no_other_and_nothing_of_http() {
+    let rooms: Vec<(String, String)> = sources("host/src/capabilities");
+    for (file, code) in &rooms {
+        for (other, _) in rooms.iter().filter(|(other, _)| other != file) {
+            let other = other.trim_end_matches(".rs");
+            for path in [format!("super::{other}"), format!("capabilities::{other}")] {
+                assert!(!code.contains(&path), "capabilities/{file} imports {path}");
+            }
+        }
+        for name in ["hyper", "router", "request::", "StatusCode", "listener"] {
+            assert!(!code.contains(name), "capabilities/{file} names {name}");
+        }
+    }
+}
+
+#[test]
+fn host_and_components_meet_in_the_wit_package_alone() {
+    for (file, code) in sources("host/src") {
+        assert!(!names(&code, "wharf_kit"), "host/src/{file} names the kit");
+    }
+    for (file, code) in sources("components") {
+        for name in ["wharf::", "wasmtime", "sqlx", "hyper", "host/src"] {
+            assert!(
+                !code.contains(name)
+                    || (name == "wharf::"
+                        && code.replace("wharf::plugin", "").find(name).is_none()),
+                "components/{file} names {name}"
+            );
+        }
+    }
+}
+
+#[test]
+fn there_is_no_unsafe_code_without_a_reason() {
+    for (file, code) in sources("host/src") {
+        let unsafe_blocks = code.matches("unsafe {").count();
+        let text = std::fs::read_to_string(root().join("host/src").join(&file)).expect("a file");
+        assert_eq!(text.matches("// SAFETY:").count(), unsafe_blocks, "host/src/{file}");
+    }
+}
+
+#[test]
+fn the_top_level_holds_what_it_should() {
+    let expected = [
+        "Cargo.lock",
+        "Cargo.toml",
+        "LICENSE-APACHE",
+        "LICENSE-MIT",
+        "README.md",
+        "components",
+        "host",
+        "migrations",
+        "tests",
+        "wharf.example.toml",
+        "wit",
+    ];
+    let listed =
+        Command::new("git").args(["ls-files"]).current_dir(root()).output().expect("git runs");
+    let files = String::from_utf8_lossy(&listed.stdout).into_owned();
+    let top: BTreeSet<&str> = files
+        .lines()
+        .filter_map(|file| file.split('/').next())
+        .filter(|name| !name.starts_with('.'))
+        .collect();
+    assert_eq!(top, BTreeSet::from(expected));
+}
+
+#[test]
+fn both_databases_have_the_same_steps() {
+    let steps = |engine: &str| -> Vec<PathBuf> {
+        let base = root().join("migrations").join(engine);
+        let mut steps = Vec::new();
+        for owner in ["host", "api"] {
+            let entries = std::fs::read_dir(base.join(owner)).expect("a folder").flatten();
+            steps.extend(entries.map(|entry| Path::new(owner).join(entry.file_name())));
+        }
+        steps.sort();
+        steps
+    };
+    assert_eq!(steps("sqlite"), steps("postgres"));
+}
