@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::admission::Admission;
-use crate::capabilities::Origin;
+use crate::bindings::exports::wharf::plugin::handler::Route;
 use crate::capabilities::cache::Entries;
 use crate::capabilities::passwords::Hasher;
+use crate::capabilities::{Group, Origin, Shared};
 use crate::clock::Clock;
 use crate::compiler::Compiler;
 use crate::config::Config;
@@ -19,7 +20,7 @@ use crate::identity::{Caller, Issuer, Keys};
 use crate::instance::{Engine, Revision};
 use crate::listener;
 use crate::router::Router;
-use crate::tenant::{Group, GroupConfig, Tenant};
+use crate::tenant::{GroupConfig, Served, Tenant};
 
 /// The tenant that the built-in API belongs to.
 const DEFAULT_TENANT: &str = "default";
@@ -92,14 +93,14 @@ async fn tenant(config: &Config, clock: Clock) -> Result<Tenant, String> {
     let issuer = Issuer::open(DEFAULT_TENANT, config.tokens, &keys, host, clock.clone())
         .await
         .map_err(|failure| format!("cannot read which tokens were revoked: {failure}"))?;
-    Ok(Tenant {
-        name: DEFAULT_TENANT.to_owned(),
+    let shared = Shared {
         database,
         cache: Entries::new(config.cache_capability, clock.clone()),
-        issuer: Arc::new(issuer),
+        issuer,
         hasher: Hasher::new(config.passwords),
         clock,
-    })
+    };
+    Ok(Tenant { name: DEFAULT_TENANT.to_owned(), shared: Arc::new(shared) })
 }
 
 fn location(config: &Config, file: &Path, schema: &str) -> Location {
@@ -124,10 +125,10 @@ async fn load_groups(config: &Config, tenant: &Tenant) -> Result<Router, String>
     for (name, file) in files {
         let settings = config.group(&name);
         let loaded = load_group(&engine, &compiler, config, tenant, &name, &file, settings).await;
-        let (group, routes) =
+        let (served, routes) =
             loaded.map_err(|error| format!("component {name} ({}) {error}", file.display()))?;
-        tracing::info!(component = %name, digest = %group.revision.origin().digest, routes = routes.len(), "loaded");
-        groups.push((Arc::new(group), routes));
+        tracing::info!(component = %name, digest = %served.group.origin.digest, routes = routes.len(), "loaded");
+        groups.push((served, routes));
     }
     Router::new(groups)
 }
@@ -140,7 +141,7 @@ async fn load_group(
     name: &str,
     file: &Path,
     settings: GroupConfig,
-) -> Result<(Group, Vec<crate::bindings::exports::wharf::plugin::handler::Route>), String> {
+) -> Result<(Arc<Served>, Vec<Route>), String> {
     let bytes = std::fs::read(file).map_err(|error| format!("cannot be read: {error}"))?;
     let compiling = Arc::clone(compiler);
     let artifact = tokio::task::spawn_blocking(move || compiling.load(&bytes))
@@ -153,14 +154,16 @@ async fn load_group(
         group: name.to_owned(),
         digest: artifact.digest[..12].to_owned(),
     };
-    let revision = Revision::link(engine, &artifact, origin, &settings.grants, config.limits)?;
-    let values = Arc::new(settings.settings);
-    let guest = tenant.guest(&revision, &values, Caller::Anonymous, "deploy".into());
-    let routes = revision
+    let revision = Revision::link(engine, &artifact, name, &settings.grants, config.limits)?;
+    let group = Arc::new(Group { origin, settings: settings.settings });
+    let served = Served { group, revision };
+    let guest = tenant.guest(&served, Caller::Anonymous, "deploy".into());
+    let routes = served
+        .revision
         .routes(guest)
         .await
         .map_err(|failed| format!("failed when it was asked for its routes: {}", failed.0))?;
-    Ok((Group { revision, settings: values }, routes))
+    Ok((Arc::new(served), routes))
 }
 
 /// The components of a folder by name, in the order of their names.

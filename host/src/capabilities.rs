@@ -1,10 +1,10 @@
 //! What a component may be handed: one room per WIT interface, none of which knows another.
 //!
-//! A [`Guest`] lives as long as one request. It holds a field per capability, but the linker of a
-//! component offers only those that its group has been granted, so that imports are rights.
+//! A [`Guest`] lives as long as one request. Each room borrows from it what its interface needs; the
+//! linker of a component offers only what its group has been granted, so that imports are rights.
 
 pub mod cache;
-mod clock;
+pub mod clock;
 pub mod database;
 pub mod log;
 pub mod passwords;
@@ -13,11 +13,17 @@ pub mod settings;
 pub mod tokens;
 pub mod wasi;
 
+use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use wasmtime::component::Linker;
 
 use crate::clock::Clock;
+use crate::database::Database;
+use crate::identity::{Caller, Issuer};
+use cache::Entries;
+use passwords::Hasher;
 
 /// Whose code runs; named in every log line about it.
 #[derive(Clone, Debug)]
@@ -30,27 +36,46 @@ pub struct Origin {
     pub digest: String,
 }
 
-/// The data of a store: what one request's instance can reach.
+/// What all requests of a tenant share. Lives as long as the process.
+pub struct Shared {
+    /// Its data.
+    pub database: Database,
+    /// Its access tokens.
+    pub issuer: Issuer,
+    /// The hasher of its passwords.
+    pub hasher: Arc<Hasher>,
+    /// Its cache.
+    pub cache: Entries,
+    /// The process's clock.
+    pub clock: Clock,
+}
+
+/// What all requests of an endpoint group share. Lives as long as the group is served.
+pub struct Group {
+    /// Whose code it is.
+    pub origin: Origin,
+    /// What `settings.get` tells it.
+    pub settings: BTreeMap<String, String>,
+}
+
+/// The data of a store: what one request's instance can reach. Two counters are all that it shares
+/// with others, so that threads do not wait for each other's.
 pub struct Guest {
+    /// The tenant's.
+    pub shared: Arc<Shared>,
+    /// The group's.
+    pub group: Arc<Group>,
+    /// Who sent the request.
+    pub caller: Caller,
+    /// The request's id.
+    pub request: Arc<str>,
     /// Caps what the instance itself may take.
     pub limits: wasmtime::StoreLimits,
-    /// `wharf:plugin/database`
-    pub database: database::Database,
-    /// `wharf:plugin/passwords`
-    pub passwords: passwords::Passwords,
-    /// `wharf:plugin/tokens`
-    pub tokens: tokens::Tokens,
-    /// `wharf:plugin/cache`
-    pub cache: cache::Cache,
-    /// `wharf:plugin/log`
-    pub log: log::Log,
-    /// `wharf:plugin/clock`
-    pub clock: Clock,
-    /// `wharf:plugin/random`
-    pub random: random::Random,
-    /// `wharf:plugin/settings`
-    pub settings: settings::Settings,
-    /// `wasi:*`
+    /// Bytes that may still be logged.
+    pub log_bytes: usize,
+    /// `wharf:plugin/database`: what is open.
+    pub transactions: database::Transactions,
+    /// `wasi:*`: what is open.
     pub wasi: wasi::Wasi,
 }
 

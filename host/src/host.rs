@@ -57,7 +57,7 @@ impl Host {
         // A closed channel says stop as well: then serving has ended by itself.
         let _ = self.stop.send(true);
         let _ = self.serving.await;
-        self.app.tenant.database.close().await;
-        self.app.tenant.issuer.close().await;
+        self.app.tenant.shared.database.close().await;
+        self.app.tenant.shared.issuer.close().await;
     }
 }

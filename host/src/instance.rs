@@ -19,7 +19,8 @@ use crate::bindings::PluginPre;
 use crate::bindings::exports::wharf::plugin::handler::Route;
 use crate::bindings::wharf::plugin::http::{Request, Response};
 use crate::bindings::wharf::plugin::log::Level;
-use crate::capabilities::{self, Grant, Guest, Origin};
+use crate::capabilities::log::Log;
+use crate::capabilities::{self, Grant, Guest};
 use crate::compiler::Artifact;
 
 /// What one call may take. Every field is a setting in `[limits]`.
@@ -138,7 +139,6 @@ fn configuration() -> wasmtime::Config {
 
 /// One version of a component: linked with what its group has been granted, ready to be instantiated.
 pub struct Revision {
-    origin: Arc<Origin>,
     pre: PluginPre<Guest>,
     limits: Limits,
 }
@@ -155,12 +155,12 @@ impl Revision {
     pub fn link(
         engine: &Engine,
         artifact: &Artifact,
-        origin: Origin,
+        group: &str,
         grants: &[Grant],
         limits: Limits,
     ) -> Result<Self, String> {
         let types = artifact.component.component_type();
-        check_imports(engine, &types, grants, &origin.group)?;
+        check_imports(engine, &types, grants, group)?;
         check_exports(engine, &types)?;
         let mut linker = Linker::new(engine.wasmtime());
         capabilities::link(&mut linker, grants)
@@ -170,12 +170,7 @@ impl Revision {
                 format!("is built for another world: {error:#}; build it against this wharf's wit/")
             },
         )?;
-        Ok(Revision { origin: Arc::new(origin), pre, limits })
-    }
-
-    /// Whose code it is.
-    pub fn origin(&self) -> &Arc<Origin> {
-        &self.origin
+        Ok(Revision { pre, limits })
     }
 
     /// What a call of it may take.
@@ -261,7 +256,7 @@ impl Limits {
 fn log_output(guest: &mut Guest) {
     if let Some(output) = guest.wasi.output() {
         for line in output.lines() {
-            guest.log.line(Level::Info, line);
+            Log::of(guest).line(Level::Info, line);
         }
     }
 }

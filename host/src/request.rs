@@ -67,7 +67,7 @@ async fn call(
     id: &Arc<str>,
 ) -> Result<Answer, Error> {
     let Found { route, parameters } = found;
-    let revision = &route.group.revision;
+    let revision = &route.served.revision;
     let request = wit::Request {
         method: if head.method == Method::HEAD {
             "GET".to_owned()
@@ -85,13 +85,13 @@ async fn call(
         request_id: id.to_string(),
         caller: caller_of(&caller),
     };
-    let guest = app.tenant.guest(revision, &route.group.settings, caller, Arc::clone(id));
+    let guest = app.tenant.guest(&route.served, caller, Arc::clone(id));
     let answered = match revision.handle(guest, &request).await {
         Ok(answered) => response::from_guest(answered, revision.limits().response_bytes),
         Err(failed) => Err(Error::Guest(failed.0)),
     };
     if let Err(error) = &answered {
-        let origin = revision.origin();
+        let origin = &route.served.group.origin;
         tracing::error!(request = &**id, tenant = %origin.tenant, component = %origin.group, digest = %origin.digest, cause = error.to_string(), "a component failed");
     }
     answered
@@ -101,7 +101,7 @@ async fn call(
 async fn about_the_host(app: &App, path: &str) -> Option<Answer> {
     match path {
         "/healthz" => Some(response::json_answer(StatusCode::OK, &json!({ "status": "ok" }))),
-        "/readyz" => Some(match app.tenant.database.ping().await {
+        "/readyz" => Some(match app.tenant.shared.database.ping().await {
             Ok(()) => response::json_answer(StatusCode::OK, &json!({ "status": "ready" })),
             Err(failure) => {
                 tracing::warn!(%failure, "not ready: the database does not answer");
@@ -133,7 +133,7 @@ async fn read(app: &App, route: &Route, body: Incoming) -> Result<Bytes, Error> 
 /// Verifies the token, if there is one, and turns those away whom the route is not for.
 fn admit_caller(app: &App, route: &Route, head: &Parts, body: &[u8]) -> Result<Caller, Error> {
     let caller = match token(head, body) {
-        Some(token) => app.tenant.issuer.verify(&token),
+        Some(token) => app.tenant.shared.issuer.verify(&token),
         None => Caller::Anonymous,
     };
     match (&route.realm, caller) {

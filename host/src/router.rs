@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::bindings::exports::wharf::plugin::handler::{self, Access};
 use crate::error::Error;
-use crate::tenant::Group;
+use crate::tenant::Served;
 
 /// The methods that routes may have, in the order of the `Allow` header.
 const METHODS: [&str; 6] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
@@ -23,8 +23,8 @@ struct Path {
 
 /// One route, and who answers it.
 pub struct Route {
-    /// The group.
-    pub group: Arc<Group>,
+    /// The group and its component.
+    pub served: Arc<Served>,
     /// Its index in the component's `routes`.
     pub index: u32,
     /// The realm whose users may call it; anybody if there is none.
@@ -46,11 +46,11 @@ impl Router {
     ///
     /// # Errors
     /// A sentence that names a route which cannot be entered, and the components that claim it.
-    pub fn new(groups: Vec<(Arc<Group>, Vec<handler::Route>)>) -> Result<Self, String> {
+    pub fn new(groups: Vec<(Arc<Served>, Vec<handler::Route>)>) -> Result<Self, String> {
         let mut templates: BTreeMap<String, Path> = BTreeMap::new();
-        for (group, routes) in groups {
+        for (served, routes) in groups {
             for (index, route) in routes.into_iter().enumerate() {
-                enter(&mut templates, &group, index, route)?;
+                enter(&mut templates, &served, index, route)?;
             }
         }
         let mut paths = matchit::Router::new();
@@ -97,17 +97,17 @@ impl Path {
 
     /// A component that has routes here, for messages.
     fn owner(&self) -> &str {
-        self.routes.values().next().map_or("", |route| &route.group.revision.origin().group)
+        self.routes.values().next().map_or("", |route| &route.served.group.origin.group)
     }
 }
 
 fn enter(
     templates: &mut BTreeMap<String, Path>,
-    group: &Arc<Group>,
+    served: &Arc<Served>,
     index: usize,
     route: handler::Route,
 ) -> Result<(), String> {
-    let name = &group.revision.origin().group;
+    let name = &served.group.origin.group;
     let handler::Route { method, path, .. } = &route;
     if method == "HEAD" || !METHODS.contains(&method.as_str()) {
         return Err(format!(
@@ -120,7 +120,7 @@ fn enter(
         ));
     }
     let entered = Route {
-        group: Arc::clone(group),
+        served: Arc::clone(served),
         index: u32::try_from(index)
             .map_err(|_| format!("component {name} declares too many routes"))?,
         realm: match route.access {
@@ -137,7 +137,7 @@ fn enter(
     match before {
         None => Ok(()),
         Some(before) => {
-            let other = &before.group.revision.origin().group;
+            let other = &before.served.group.origin.group;
             Err(format!(
                 "the components {other} and {name} both claim {} {}; remove one of them from the components folder",
                 route.method, route.path

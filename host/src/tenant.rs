@@ -5,17 +5,10 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use crate::capabilities::cache::{Cache, Entries};
-use crate::capabilities::log::Log;
-use crate::capabilities::passwords::{Hasher, Passwords};
-use crate::capabilities::random::Random;
-use crate::capabilities::settings::Settings;
-use crate::capabilities::tokens::Tokens;
+use crate::capabilities::database::Transactions;
 use crate::capabilities::wasi::Wasi;
-use crate::capabilities::{self, Grant, Guest};
-use crate::clock::Clock;
-use crate::database::Database;
-use crate::identity::{Caller, Issuer};
+use crate::capabilities::{Grant, Group, Guest, Shared};
+use crate::identity::Caller;
 use crate::instance::Revision;
 
 /// What an operator sets for one endpoint group, in `[groups.<group>]`.
@@ -34,55 +27,35 @@ impl Default for GroupConfig {
     }
 }
 
-/// One endpoint group: a component and its settings.
-pub struct Group {
-    /// The component.
+/// One endpoint group that is served.
+pub struct Served {
+    /// Its name and settings.
+    pub group: Arc<Group>,
+    /// Its component.
     pub revision: Revision,
-    /// What `settings.get` tells it.
-    pub settings: Arc<BTreeMap<String, String>>,
 }
 
-/// What all groups of a tenant share. Lives as long as the process.
+/// A tenant. Lives as long as the process.
 pub struct Tenant {
     /// Its name.
     pub name: String,
-    /// Its data.
-    pub database: Database,
-    /// Its cache.
-    pub cache: Arc<Entries>,
-    /// Its access tokens.
-    pub issuer: Arc<Issuer>,
-    /// The process's password hasher.
-    pub hasher: Arc<Hasher>,
-    /// The process's clock.
-    pub clock: Clock,
+    /// What its groups share.
+    pub shared: Arc<Shared>,
 }
 
 impl Tenant {
-    /// What one request's instance of `revision` can reach.
-    pub fn guest(
-        &self,
-        revision: &Revision,
-        settings: &Arc<BTreeMap<String, String>>,
-        caller: Caller,
-        request: Arc<str>,
-    ) -> Guest {
-        let limits = revision.limits();
+    /// What one request's instance of a group can reach.
+    pub fn guest(&self, served: &Served, caller: Caller, request: Arc<str>) -> Guest {
+        let limits = served.revision.limits();
         Guest {
+            shared: Arc::clone(&self.shared),
+            group: Arc::clone(&served.group),
+            caller,
+            request,
             limits: limits.store(),
-            database: capabilities::database::Database::new(self.database.clone()),
-            passwords: Passwords { hasher: Arc::clone(&self.hasher) },
-            tokens: Tokens { issuer: Arc::clone(&self.issuer), caller },
-            cache: Cache { entries: Arc::clone(&self.cache) },
-            log: Log {
-                origin: Arc::clone(revision.origin()),
-                request,
-                remaining: limits.log_bytes,
-            },
-            clock: self.clock.clone(),
-            random: Random,
-            settings: Settings { values: Arc::clone(settings) },
-            wasi: Wasi::new(self.clock.clone(), limits.log_bytes),
+            log_bytes: limits.log_bytes,
+            transactions: Transactions::default(),
+            wasi: Wasi::default(),
         }
     }
 }

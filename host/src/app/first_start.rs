@@ -19,7 +19,7 @@ pub(super) async fn admins(
     if chosen.chars().count() < 6 {
         return Err("WHARF_ADMIN_PASSWORD is shorter than 6 characters; choose a longer one".into());
     }
-    let hash = tenant.hasher.hash(chosen.to_owned()).await;
+    let hash = tenant.shared.hasher.hash(chosen.to_owned()).await;
     insert(tenant, hash).await.map_err(|failure| cannot(&failure))?;
     Ok(made_up)
 }
@@ -30,6 +30,7 @@ fn cannot(failure: &Failure) -> String {
 
 async fn exists(tenant: &Tenant) -> Result<bool, Failure> {
     let found = tenant
+        .shared
         .database
         .query("SELECT 1 FROM users WHERE realm = 'store' AND username = 'admin'", Vec::new())
         .await?;
@@ -37,12 +38,12 @@ async fn exists(tenant: &Tenant) -> Result<bool, Failure> {
 }
 
 async fn insert(tenant: &Tenant, hash: String) -> Result<(), Failure> {
-    let mut transaction = tenant.database.begin().await?;
+    let mut transaction = tenant.shared.database.begin().await?;
     transaction
         .execute(
             "INSERT INTO users (realm, name, username, email, phone, invitation_code, status, password, created_at, updated_at)
              VALUES ('store', 'Admin', 'admin', 'admin@admin.com', '12312312312', '999999', 1, $1, $2, $2)",
-            vec![Value::Text(hash), Value::Integer(tenant.clock.now())],
+            vec![Value::Text(hash), Value::Integer(tenant.shared.clock.now())],
         )
         .await?;
     transaction

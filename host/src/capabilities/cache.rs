@@ -7,7 +7,7 @@ use moka::Expiry;
 use moka::ops::compute::Op;
 use moka::sync::Cache as Moka;
 use serde::Deserialize;
-use wasmtime::component::{HasSelf, Linker};
+use wasmtime::component::{HasData, Linker};
 
 use super::Guest;
 use crate::bindings::wharf::plugin::cache;
@@ -64,7 +64,7 @@ impl Expiry<String, Entry> for Remaining {
 
 impl Entries {
     /// No entries yet.
-    pub fn new(config: Config, clock: Clock) -> Arc<Self> {
+    pub fn new(config: Config, clock: Clock) -> Self {
         let weigh = |key: &String, entry: &Entry| {
             u32::try_from(key.len() + entry.value.len() + OVERHEAD).unwrap_or(u32::MAX)
         };
@@ -73,7 +73,7 @@ impl Entries {
             .max_capacity(config.bytes)
             .expire_after(Remaining)
             .build();
-        Arc::new(Entries { entries, clock })
+        Entries { entries, clock }
     }
 
     fn get(&self, key: &str) -> Option<Vec<u8>> {
@@ -127,31 +127,34 @@ impl Entries {
     }
 }
 
-/// The capability of one request.
-pub struct Cache {
-    /// The tenant's entries.
-    pub entries: Arc<Entries>,
-}
+/// What one request may do with the cache.
+pub struct Cache<'a>(&'a Entries);
 
-impl cache::Host for Cache {
+impl cache::Host for Cache<'_> {
     async fn get(&mut self, key: String) -> wasmtime::Result<Option<Vec<u8>>> {
-        Ok(self.entries.get(&key))
+        Ok(self.0.get(&key))
     }
 
     async fn set(&mut self, key: String, value: Vec<u8>, seconds: u32) -> wasmtime::Result<()> {
-        self.entries.set(key, value, seconds);
+        self.0.set(key, value, seconds);
         Ok(())
     }
 
     async fn take(&mut self, key: String) -> wasmtime::Result<Option<Vec<u8>>> {
-        Ok(self.entries.take(&key))
+        Ok(self.0.take(&key))
     }
 
     async fn increment(&mut self, key: String, seconds: u32) -> wasmtime::Result<u64> {
-        Ok(self.entries.increment(key, seconds))
+        Ok(self.0.increment(key, seconds))
     }
 }
 
+struct View;
+
+impl HasData for View {
+    type Data<'a> = Cache<'a>;
+}
+
 pub(super) fn link(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
-    cache::add_to_linker::<_, HasSelf<Cache>>(linker, |guest| &mut guest.cache)
+    cache::add_to_linker::<_, View>(linker, |guest| Cache(&guest.shared.cache))
 }

@@ -1,17 +1,26 @@
 //! `clock`: the host's time.
 
-use wasmtime::component::{HasSelf, Linker};
+use wasmtime::component::{HasData, Linker};
 
 use super::Guest;
 use crate::bindings::wharf::plugin::clock;
 use crate::clock::Clock;
 
-impl clock::Host for Clock {
+/// What one request may know of the time.
+pub struct Time<'a>(&'a Clock);
+
+impl clock::Host for Time<'_> {
     async fn now(&mut self) -> wasmtime::Result<i64> {
-        Ok(Clock::now(self))
+        Ok(self.0.now())
     }
 }
 
+struct View;
+
+impl HasData for View {
+    type Data<'a> = Time<'a>;
+}
+
 pub(super) fn link(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
-    clock::add_to_linker::<_, HasSelf<Clock>>(linker, |guest| &mut guest.clock)
+    clock::add_to_linker::<_, View>(linker, |guest| Time(&guest.shared.clock))
 }

@@ -1,6 +1,6 @@
 //! `database`: the tenant's data, and nobody else's.
 
-use wasmtime::component::{HasSelf, Linker, Resource, ResourceTable};
+use wasmtime::component::{HasData, Linker, Resource, ResourceTable};
 
 use super::Guest;
 use crate::bindings::wharf::plugin::database::{self, Error, Rows, Value};
@@ -11,23 +11,25 @@ pub struct OpenTransaction {
     transaction: store::Transaction,
 }
 
-/// The capability of one request.
-pub struct Database {
-    database: store::Database,
-    /// The guest's open transaction. A second would wait for the first one's locks for ever.
-    open: ResourceTable,
-}
+/// The transaction that a request holds, if it holds one.
+pub struct Transactions(ResourceTable);
 
-impl Database {
-    /// The capability to use `database`.
-    pub fn new(database: store::Database) -> Self {
-        let mut open = ResourceTable::new();
-        open.set_max_capacity(1);
-        Database { database, open }
+impl Default for Transactions {
+    fn default() -> Self {
+        let mut table = ResourceTable::new();
+        // A second one would wait for the first one's locks for ever.
+        table.set_max_capacity(1);
+        Transactions(table)
     }
 }
 
-impl database::Host for Database {
+/// What one request may do with the tenant's data.
+pub struct Database<'a> {
+    database: &'a store::Database,
+    open: &'a mut ResourceTable,
+}
+
+impl database::Host for Database<'_> {
     async fn query(
         &mut self,
         sql: String,
@@ -46,7 +48,7 @@ impl database::Host for Database {
     }
 }
 
-impl database::HostTransaction for Database {
+impl database::HostTransaction for Database<'_> {
     async fn begin(&mut self) -> wasmtime::Result<Result<Resource<OpenTransaction>, Error>> {
         if !self.open.is_empty() {
             return Ok(Err(Error::Denied(
@@ -132,6 +134,15 @@ fn error(failure: Failure) -> Error {
     }
 }
 
+struct View;
+
+impl HasData for View {
+    type Data<'a> = Database<'a>;
+}
+
 pub(super) fn link(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
-    database::add_to_linker::<_, HasSelf<Database>>(linker, |guest| &mut guest.database)
+    database::add_to_linker::<_, View>(linker, |guest| Database {
+        database: &guest.shared.database,
+        open: &mut guest.transactions.0,
+    })
 }

@@ -1,35 +1,39 @@
 //! `log`: lines of guests, told apart from the host's, bounded, with control characters escaped.
 
-use std::sync::Arc;
-
-use wasmtime::component::{HasSelf, Linker};
+use wasmtime::component::{HasData, Linker};
 
 use super::{Guest, Origin};
 use crate::bindings::wharf::plugin::log::{self, Level};
 
-/// The capability of one request; the guest's standard output and error end here too.
-pub struct Log {
-    /// Whose lines these are.
-    pub origin: Arc<Origin>,
-    /// The request that they belong to.
-    pub request: Arc<str>,
-    /// Bytes that may still be written.
-    pub remaining: usize,
+/// What one request may still log; the guest's standard output and error count as well.
+pub struct Log<'a> {
+    origin: &'a Origin,
+    request: &'a str,
+    remaining: &'a mut usize,
 }
 
-impl Log {
+impl<'a> Log<'a> {
+    /// The log of a request.
+    pub fn of(guest: &'a mut Guest) -> Self {
+        Log {
+            origin: &guest.group.origin,
+            request: &guest.request,
+            remaining: &mut guest.log_bytes,
+        }
+    }
+
     /// Writes one line, or says once that there were too many.
     pub fn line(&mut self, level: Level, message: &str) {
-        if self.remaining == 0 {
+        if *self.remaining == 0 {
             return;
         }
-        let (message, rest) = message.split_at(message.floor_char_boundary(self.remaining));
+        let (message, rest) = message.split_at(message.floor_char_boundary(*self.remaining));
         // A byte more than the text, so that empty lines come to an end as well.
-        self.remaining =
+        *self.remaining =
             if rest.is_empty() { self.remaining.saturating_sub(message.len() + 1) } else { 0 };
         let text = message.escape_debug();
-        let Origin { tenant, group, digest } = &*self.origin;
-        let request = &*self.request;
+        let Origin { tenant, group, digest } = self.origin;
+        let request = self.request;
         match level {
             Level::Debug => {
                 tracing::debug!(target: "wharf::guest", %tenant, %group, %digest, request, "{text}");
@@ -44,19 +48,25 @@ impl Log {
                 tracing::error!(target: "wharf::guest", %tenant, %group, %digest, request, "{text}");
             }
         }
-        if self.remaining == 0 {
+        if *self.remaining == 0 {
             tracing::warn!(target: "wharf::guest", %tenant, %group, %digest, request, "more log lines of this request are dropped: limits.log_bytes");
         }
     }
 }
 
-impl log::Host for Log {
+impl log::Host for Log<'_> {
     async fn write(&mut self, level: Level, message: String) -> wasmtime::Result<()> {
         self.line(level, &message);
         Ok(())
     }
 }
 
+struct View;
+
+impl HasData for View {
+    type Data<'a> = Log<'a>;
+}
+
 pub(super) fn link(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
-    log::add_to_linker::<_, HasSelf<Log>>(linker, |guest| &mut guest.log)
+    log::add_to_linker::<_, View>(linker, |guest| Log::of(guest))
 }

@@ -12,7 +12,7 @@ use md5::{Digest as _, Md5};
 use serde::Deserialize;
 use subtle::ConstantTimeEq as _;
 use tokio::sync::Semaphore;
-use wasmtime::component::{HasSelf, Linker};
+use wasmtime::component::{HasData, Linker};
 
 use super::Guest;
 use crate::bindings::wharf::plugin::passwords::{self, Verdict};
@@ -142,15 +142,12 @@ fn compare_md5(password: &str, stored: &str) -> bool {
     computed.as_bytes().ct_eq(stored.to_ascii_lowercase().as_bytes()).into()
 }
 
-/// The capability of one request.
-pub struct Passwords {
-    /// The process's hasher.
-    pub hasher: Arc<Hasher>,
-}
+/// What one request may do with passwords.
+pub struct Passwords<'a>(&'a Arc<Hasher>);
 
-impl passwords::Host for Passwords {
+impl passwords::Host for Passwords<'_> {
     async fn hash(&mut self, password: String) -> wasmtime::Result<String> {
-        Ok(self.hasher.hash(password).await)
+        Ok(self.0.hash(password).await)
     }
 
     async fn verify(
@@ -158,7 +155,7 @@ impl passwords::Host for Passwords {
         password: String,
         hash: Option<String>,
     ) -> wasmtime::Result<Verdict> {
-        Ok(match self.hasher.verify(password, hash).await {
+        Ok(match self.0.verify(password, hash).await {
             Comparison::Mismatch => Verdict::Mismatch,
             Comparison::Match => Verdict::Matches,
             Comparison::Upgrade(hash) => Verdict::Upgraded(hash),
@@ -166,6 +163,12 @@ impl passwords::Host for Passwords {
     }
 }
 
+struct View;
+
+impl HasData for View {
+    type Data<'a> = Passwords<'a>;
+}
+
 pub(super) fn link(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
-    passwords::add_to_linker::<_, HasSelf<Passwords>>(linker, |guest| &mut guest.passwords)
+    passwords::add_to_linker::<_, View>(linker, |guest| Passwords(&guest.shared.hasher))
 }

@@ -1,6 +1,6 @@
 //! `random`: bytes from the operating system's generator.
 
-use wasmtime::component::{HasSelf, Linker};
+use wasmtime::component::{HasData, Linker};
 
 use super::Guest;
 use crate::bindings::wharf::plugin::random;
@@ -8,7 +8,7 @@ use crate::bindings::wharf::plugin::random;
 /// What one call may ask for. More is a mistake, and would be an easy way to fill the host's memory.
 const MOST: u32 = 65_536;
 
-/// The capability of one request.
+/// What one request may do with randomness.
 pub struct Random;
 
 impl random::Host for Random {
@@ -24,6 +24,12 @@ impl random::Host for Random {
     }
 }
 
+struct View;
+
+impl HasData for View {
+    type Data<'a> = Random;
+}
+
 pub(super) fn link(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
-    random::add_to_linker::<_, HasSelf<Random>>(linker, |guest| &mut guest.random)
+    random::add_to_linker::<_, View>(linker, |_| Random)
 }

@@ -1,25 +1,27 @@
 //! `settings`: what the operator has set for the group.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
-use wasmtime::component::{HasSelf, Linker};
+use wasmtime::component::{HasData, Linker};
 
 use super::Guest;
 use crate::bindings::wharf::plugin::settings;
 
-/// The capability of one request.
-pub struct Settings {
-    /// Name → value, from `[groups.<group>.settings]`.
-    pub values: Arc<BTreeMap<String, String>>,
-}
+/// What the group's settings are: name → value, from `[groups.<group>.settings]`.
+pub struct Settings<'a>(&'a BTreeMap<String, String>);
 
-impl settings::Host for Settings {
+impl settings::Host for Settings<'_> {
     async fn get(&mut self, name: String) -> wasmtime::Result<Option<String>> {
-        Ok(self.values.get(&name).cloned())
+        Ok(self.0.get(&name).cloned())
     }
 }
 
+struct View;
+
+impl HasData for View {
+    type Data<'a> = Settings<'a>;
+}
+
 pub(super) fn link(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
-    settings::add_to_linker::<_, HasSelf<Settings>>(linker, |guest| &mut guest.settings)
+    settings::add_to_linker::<_, View>(linker, |guest| Settings(&guest.group.settings))
 }

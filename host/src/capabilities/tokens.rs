@@ -1,23 +1,19 @@
 //! `tokens`: access tokens issued, exchanged and revoked. A guest acts on the token of its request
 //! alone, never on one that it names.
 
-use std::sync::Arc;
-
-use wasmtime::component::{HasSelf, Linker};
+use wasmtime::component::{HasData, Linker};
 
 use super::Guest;
 use crate::bindings::wharf::plugin::tokens::{self, Error, Subject, Token};
 use crate::identity::{self, Caller, Issuer, Refused};
 
-/// The capability of one request.
-pub struct Tokens {
-    /// The tenant's issuer.
-    pub issuer: Arc<Issuer>,
-    /// Who sent the request.
-    pub caller: Caller,
+/// What one request may do with tokens.
+pub struct Tokens<'a> {
+    issuer: &'a Issuer,
+    caller: &'a Caller,
 }
 
-impl tokens::Host for Tokens {
+impl tokens::Host for Tokens<'_> {
     async fn issue(&mut self, subject: Subject) -> wasmtime::Result<Token> {
         Ok(token(self.issuer.issue(identity::Subject {
             user: subject.user_id,
@@ -28,7 +24,7 @@ impl tokens::Host for Tokens {
     }
 
     async fn refresh(&mut self) -> wasmtime::Result<Result<Token, Error>> {
-        let Caller::Identity(current) = &self.caller else {
+        let Caller::Identity(current) = self.caller else {
             return Ok(Err(Error::NoToken));
         };
         Ok(self.issuer.refresh(current).await.map(token).map_err(|refused| match refused {
@@ -39,7 +35,7 @@ impl tokens::Host for Tokens {
     }
 
     async fn revoke(&mut self) -> wasmtime::Result<Result<(), Error>> {
-        let Caller::Identity(current) = &self.caller else {
+        let Caller::Identity(current) = self.caller else {
             return Ok(Err(Error::NoToken));
         };
         Ok(self.issuer.revoke(current).await.map_err(|failure| unavailable(&failure)))
@@ -64,6 +60,15 @@ fn unavailable(failure: &crate::database::Failure) -> Error {
     Error::Unavailable
 }
 
+struct View;
+
+impl HasData for View {
+    type Data<'a> = Tokens<'a>;
+}
+
 pub(super) fn link(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
-    tokens::add_to_linker::<_, HasSelf<Tokens>>(linker, |guest| &mut guest.tokens)
+    tokens::add_to_linker::<_, View>(linker, |guest| Tokens {
+        issuer: &guest.shared.issuer,
+        caller: &guest.caller,
+    })
 }

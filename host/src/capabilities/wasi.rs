@@ -16,11 +16,10 @@ use crate::clock::Clock;
 const MOST_HANDLES: usize = 1000;
 
 /// WASI's state for one request, made when the guest first uses it: most never do.
+#[derive(Default)]
 pub struct Wasi {
     open: Option<Open>,
     table: ResourceTable,
-    clock: Clock,
-    output_bytes: usize,
 }
 
 struct Open {
@@ -29,13 +28,6 @@ struct Open {
 }
 
 impl Wasi {
-    /// State that keeps up to `output_bytes` of what the guest prints.
-    pub fn new(clock: Clock, output_bytes: usize) -> Self {
-        let mut table = ResourceTable::new();
-        table.set_max_capacity(MOST_HANDLES);
-        Wasi { open: None, table, clock, output_bytes }
-    }
-
     /// What the guest has printed, to both outputs in order.
     pub fn output(&self) -> Option<String> {
         let printed = self.open.as_ref()?.output.contents();
@@ -45,13 +37,14 @@ impl Wasi {
 
 impl WasiView for Guest {
     fn ctx(&mut self) -> WasiCtxView<'_> {
-        let Wasi { open, table, clock, output_bytes } = &mut self.wasi;
+        let Guest { wasi: Wasi { open, table }, shared, log_bytes, .. } = self;
         let open = open.get_or_insert_with(|| {
-            let output = MemoryOutputPipe::new(*output_bytes);
+            table.set_max_capacity(MOST_HANDLES);
+            let output = MemoryOutputPipe::new(*log_bytes);
             let context = WasiCtx::builder()
                 .stdout(output.clone())
                 .stderr(output.clone())
-                .wall_clock(WallClock(clock.clone()))
+                .wall_clock(WallClock(shared.clock.clone()))
                 .max_random_size(65_536)
                 .allow_tcp(false)
                 .allow_udp(false)
