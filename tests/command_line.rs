@@ -1,5 +1,7 @@
 //! The program as operators start it: what it prints, how it fails, how it stops.
 
+mod drain;
+
 use std::io::{BufRead as _, BufReader, Read as _, Seek as _};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
@@ -105,36 +107,6 @@ fn assert_refused(command: &mut Command, words: &[&str]) {
         assert!(error.contains(word), "{word:?} in: {error}");
     }
     assert!(!error.contains("panicked"), "{error}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn it_serves_until_a_signal_and_lets_requests_finish() {
-    for signal in ["TERM", "INT"] {
-        let folder = folder();
-        let mut config = serve(folder.path(), &guests::guest("hostile"));
-        let settings = folder.path().join("wharf.toml");
-        std::fs::write(&settings, "[limits]\ncompute_milliseconds = 1500\n").expect("a file");
-        config.arg("--config").arg(&settings);
-        let serving = Serving::start(config);
-        let busy =
-            tokio::spawn(reqwest::Client::new().get(format!("{}/loop", serving.url)).answer());
-        // Once another request is answered, the first, sent before it, is in the guest or on its way.
-        assert_eq!(
-            reqwest::Client::new().get(format!("{}/ok", serving.url)).answer().await.status,
-            200
-        );
-        tokio::time::sleep(std::time::Duration::from_millis(300)).await;
-        let url = serving.url.clone();
-        let (code, printed) =
-            tokio::task::spawn_blocking(move || serving.stop(signal)).await.expect("it stops");
-        assert_eq!(code, Some(0), "{printed}");
-        assert_eq!(
-            busy.await.expect("an answer").status,
-            500,
-            "the request in flight got its answer"
-        );
-        assert!(reqwest::get(format!("{url}/ok")).await.is_err(), "nobody listens any more");
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -244,7 +216,7 @@ fn components_that_cannot_be_served_are_refused() {
         place
     };
     let refused = |components: &Path, words: &[&str]| {
-        assert_refused(&mut serve(folder.path(), components), words)
+        assert_refused(&mut serve(folder.path(), components), words);
     };
     refused(&folder.path().join("missing"), &["missing", "wharf build"]);
     std::fs::create_dir_all(folder.path().join("empty")).expect("a folder");

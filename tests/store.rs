@@ -3,11 +3,15 @@
 mod addresses;
 mod authorisation;
 mod captchas;
+mod claims;
 mod framework;
 mod input;
+mod life;
 mod login;
+mod odd_bodies;
 mod passwords;
 mod profiles;
+mod raw;
 mod register;
 mod same_answers;
 mod tokens;

@@ -86,7 +86,7 @@ impl TestHost {
         let clock = Clock::manual(START);
         let host = Host::start(config.clone(), clock.clone()).await.expect("the host starts");
         let client =
-            reqwest::Client::builder().timeout(Duration::from_secs(60)).build().expect("a client");
+            reqwest::Client::builder().timeout(Duration::from_mins(1)).build().expect("a client");
         TestHost { host: Some(host), config, clock, client, folder }
     }
 

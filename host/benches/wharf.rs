@@ -76,7 +76,7 @@ async fn calls(config: &Config) {
     for _ in 0..10 {
         let started = Instant::now();
         for _ in 0..CALLS / 10 {
-            let guest = app.tenant.guest(served, Caller::Anonymous, "bench".into());
+            let guest = served.guest(Caller::Anonymous, "bench".into());
             let response =
                 served.revision.handle(guest, &request).await.expect("the guest answers");
             assert_eq!(response.status, 200);

@@ -1,10 +1,9 @@
 //! How much may be going on at once: a [`Permit`] per call, freed on drop.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde::Deserialize;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::error::Error;
 
@@ -26,33 +25,33 @@ impl Default for Config {
 
 /// Lets requests in.
 pub struct Admission {
-    places: Arc<Semaphore>,
+    places: Semaphore,
     waiting: AtomicUsize,
     queue: usize,
 }
 
 /// The right to call a component.
-pub struct Permit {
-    _place: OwnedSemaphorePermit,
+pub struct Permit<'a> {
+    _place: SemaphorePermit<'a>,
 }
 
 impl Admission {
     /// An admission with so many places.
     pub fn new(config: Config) -> Self {
         Admission {
-            places: Arc::new(Semaphore::new(config.concurrency.max(1))),
+            places: Semaphore::new(config.concurrency.max(1)),
             waiting: AtomicUsize::new(0),
             queue: config.queue,
         }
     }
 
     /// Waits for a place, unless too many wait already.
-    pub async fn admit(&self) -> Result<Permit, Error> {
-        if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
+    pub async fn admit(&self) -> Result<Permit<'_>, Error> {
+        if let Ok(place) = self.places.try_acquire() {
             return Ok(Permit { _place: place });
         }
         let _waiting = Waiting::enter(self)?;
-        let place = Arc::clone(&self.places).acquire_owned().await;
+        let place = self.places.acquire().await;
         place.map(|place| Permit { _place: place }).map_err(|_| Error::Overloaded)
     }
 }

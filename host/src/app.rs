@@ -155,9 +155,10 @@ async fn load_group(
         digest: artifact.digest[..12].to_owned(),
     };
     let revision = Revision::link(engine, &artifact, name, &settings.grants, config.limits)?;
-    let group = Arc::new(Group { origin, settings: settings.settings });
+    let shared = Arc::clone(&tenant.shared);
+    let group = Arc::new(Group { origin, settings: settings.settings, shared });
     let served = Served { group, revision };
-    let guest = tenant.guest(&served, Caller::Anonymous, "deploy".into());
+    let guest = served.guest(Caller::Anonymous, "deploy".into());
     let routes = served
         .revision
         .routes(guest)

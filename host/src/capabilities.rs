@@ -56,14 +56,14 @@ pub struct Group {
     pub origin: Origin,
     /// What `settings.get` tells it.
     pub settings: BTreeMap<String, String>,
+    /// What it shares with the tenant's other groups.
+    pub shared: Arc<Shared>,
 }
 
-/// The data of a store: what one request's instance can reach. Two counters are all that it shares
-/// with others, so that threads do not wait for each other's.
+/// The data of a store: what one request's instance can reach. It counts one reference to what
+/// others use as well, so that threads seldom wait for each other's.
 pub struct Guest {
-    /// The tenant's.
-    pub shared: Arc<Shared>,
-    /// The group's.
+    /// The group's, and the tenant's behind it.
     pub group: Arc<Group>,
     /// Who sent the request.
     pub caller: Caller,

@@ -4,11 +4,15 @@
 //! zeroed between requests, so that nothing of one request can reach the next.
 
 use std::collections::hash_map::DefaultHasher;
+use std::future::Future;
 use std::hash::{Hash as _, Hasher as _};
+use std::pin::pin;
 use std::sync::{Arc, OnceLock};
+use std::task::Poll;
 use std::time::Duration;
 
 use serde::Deserialize;
+use tokio::time::error::Elapsed;
 use wasmtime::component::{Linker, types};
 use wasmtime::{
     InstanceAllocationStrategy, PoolingAllocationConfig, Store, StoreLimits, StoreLimitsBuilder,
@@ -200,13 +204,11 @@ impl Revision {
         function: impl AsyncFnOnce(&crate::bindings::Plugin, &mut Store<Guest>) -> wasmtime::Result<T>,
     ) -> Result<T, CallFailed> {
         let mut store = self.store(guest);
-        let work = async {
+        let done = in_time(self.limits.call_milliseconds, async {
             let plugin = self.pre.instantiate_async(&mut store).await?;
             function(&plugin, &mut store).await
-        };
-        // Epochs do not interrupt host calls: this bounds the two together.
-        let done =
-            tokio::time::timeout(Duration::from_millis(self.limits.call_milliseconds), work).await;
+        })
+        .await;
         log_output(store.data_mut());
         match done {
             Ok(Ok(value)) => Ok(value),
@@ -236,6 +238,16 @@ impl Revision {
             Ok(UpdateDeadline::Yield(1))
         });
         store
+    }
+}
+
+/// Bounds a call with all its host calls, which epochs do not interrupt. Most calls never wait, and
+/// then need no timer.
+async fn in_time<T>(milliseconds: u64, call: impl Future<Output = T>) -> Result<T, Elapsed> {
+    let mut call = pin!(call);
+    match futures_util::poll!(call.as_mut()) {
+        Poll::Ready(done) => Ok(done),
+        Poll::Pending => tokio::time::timeout(Duration::from_millis(milliseconds), call).await,
     }
 }
 

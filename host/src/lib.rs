@@ -43,3 +43,8 @@ pub mod tenant;
 pub use clock::Clock;
 pub use config::Config;
 pub use host::Host;
+
+/// Every request allocates dozens of small things on one thread; this allocator is quicker at that
+/// than the system's.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

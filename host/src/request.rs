@@ -42,16 +42,16 @@ async fn respond(
     id: &Arc<str>,
 ) -> Result<Answer, Error> {
     let path = head.uri.path();
-    if let Some(answer) = about_the_host(app, path).await {
-        return Ok(answer);
+    if let Some(answer) = about_the_host(app, &head.method, path).await {
+        return answer;
     }
     if head.method == Method::OPTIONS {
         let allowed = app.router.allowed(path).ok_or(Error::NotFound)?;
         return Ok(response::options(path, &allowed, &head.headers));
     }
     let found = app.router.find(head.method.as_str(), path)?;
-    let body = read(app, &found.route, body).await?;
-    let caller = admit_caller(app, &found.route, head, &body)?;
+    let body = read(app, found.route, body).await?;
+    let caller = admit_caller(app, found.route, head, &body)?;
     let _permit = app.admission.admit().await?;
     call(app, client, head, body, found, caller, id).await
 }
@@ -62,7 +62,7 @@ async fn call(
     client: SocketAddr,
     head: &Parts,
     body: Bytes,
-    found: Found,
+    found: Found<'_>,
     caller: Caller,
     id: &Arc<str>,
 ) -> Result<Answer, Error> {
@@ -85,7 +85,7 @@ async fn call(
         request_id: id.to_string(),
         caller: caller_of(&caller),
     };
-    let guest = app.tenant.guest(&route.served, caller, Arc::clone(id));
+    let guest = route.served.guest(caller, Arc::clone(id));
     let answered = match revision.handle(guest, &request).await {
         Ok(answered) => response::from_guest(answered, revision.limits().response_bytes),
         Err(failed) => Err(Error::Guest(failed.0)),
@@ -98,21 +98,29 @@ async fn call(
 }
 
 /// `/healthz` and `/readyz`, which no component can claim.
-async fn about_the_host(app: &App, path: &str) -> Option<Answer> {
-    match path {
-        "/healthz" => Some(response::json_answer(StatusCode::OK, &json!({ "status": "ok" }))),
-        "/readyz" => Some(match app.tenant.shared.database.ping().await {
-            Ok(()) => response::json_answer(StatusCode::OK, &json!({ "status": "ready" })),
-            Err(failure) => {
-                tracing::warn!(%failure, "not ready: the database does not answer");
-                response::json_answer(
-                    StatusCode::SERVICE_UNAVAILABLE,
-                    &json!({ "status": "the database does not answer" }),
-                )
-            }
-        }),
-        _ => None,
+async fn about_the_host(app: &App, method: &Method, path: &str) -> Option<Result<Answer, Error>> {
+    if !matches!(path, "/healthz" | "/readyz") {
+        return None;
     }
+    if !matches!(*method, Method::GET | Method::HEAD) {
+        let (method, allowed) = (method.to_string(), vec!["GET", "HEAD"]);
+        return Some(Err(Error::MethodNotAllowed { method, allowed }));
+    }
+    Some(Ok(if path == "/healthz" { told(StatusCode::OK, "ok") } else { readiness(app).await }))
+}
+
+async fn readiness(app: &App) -> Answer {
+    match app.tenant.shared.database.ping().await {
+        Ok(()) => told(StatusCode::OK, "ready"),
+        Err(failure) => {
+            tracing::warn!(%failure, "not ready: the database does not answer");
+            told(StatusCode::SERVICE_UNAVAILABLE, "the database does not answer")
+        }
+    }
+}
+
+fn told(status: StatusCode, text: &str) -> Answer {
+    response::json_answer(status, &json!({ "status": text }))
 }
 
 /// Reads the whole body, within the route's limit and in time.

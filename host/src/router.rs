@@ -18,7 +18,7 @@ pub struct Router {
 /// The routes that share a path template.
 #[derive(Default)]
 struct Path {
-    routes: BTreeMap<String, Arc<Route>>,
+    routes: BTreeMap<String, Route>,
 }
 
 /// One route, and who answers it.
@@ -34,9 +34,9 @@ pub struct Route {
 }
 
 /// A route that was found, with the parameters of its path.
-pub struct Found {
+pub struct Found<'a> {
     /// The route.
-    pub route: Arc<Route>,
+    pub route: &'a Route,
     /// Names and percent-decoded values, in the order of the path.
     pub parameters: Vec<(String, String)>,
 }
@@ -64,7 +64,7 @@ impl Router {
     }
 
     /// Finds who answers, or says why nobody does. HEAD is answered by GET.
-    pub fn find(&self, method: &str, path: &str) -> Result<Found, Error> {
+    pub fn find(&self, method: &str, path: &str) -> Result<Found<'_>, Error> {
         let found = self.paths.at(path).map_err(|_| Error::NotFound)?;
         let wanted = if method == "HEAD" { "GET" } else { method };
         let Some(route) = found.value.routes.get(wanted) else {
@@ -78,7 +78,7 @@ impl Router {
         };
         let parameters =
             found.params.iter().map(|(name, value)| (name.to_owned(), decode(value))).collect();
-        Ok(Found { route: Arc::clone(route), parameters })
+        Ok(Found { route, parameters })
     }
 
     /// The methods of a path, in the order of the `Allow` header; none for an unknown path.
@@ -133,7 +133,7 @@ fn enter(
         .entry(route.path.clone())
         .or_default()
         .routes
-        .insert(route.method.clone(), Arc::new(entered));
+        .insert(route.method.clone(), entered);
     match before {
         None => Ok(()),
         Some(before) => {

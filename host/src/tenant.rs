@@ -35,21 +35,12 @@ pub struct Served {
     pub revision: Revision,
 }
 
-/// A tenant. Lives as long as the process.
-pub struct Tenant {
-    /// Its name.
-    pub name: String,
-    /// What its groups share.
-    pub shared: Arc<Shared>,
-}
-
-impl Tenant {
-    /// What one request's instance of a group can reach.
-    pub fn guest(&self, served: &Served, caller: Caller, request: Arc<str>) -> Guest {
-        let limits = served.revision.limits();
+impl Served {
+    /// What one request's instance can reach.
+    pub fn guest(&self, caller: Caller, request: Arc<str>) -> Guest {
+        let limits = self.revision.limits();
         Guest {
-            shared: Arc::clone(&self.shared),
-            group: Arc::clone(&served.group),
+            group: Arc::clone(&self.group),
             caller,
             request,
             limits: limits.store(),
@@ -58,4 +49,12 @@ impl Tenant {
             wasi: Wasi::default(),
         }
     }
+}
+
+/// A tenant. Lives as long as the process.
+pub struct Tenant {
+    /// Its name.
+    pub name: String,
+    /// What its groups share.
+    pub shared: Arc<Shared>,
 }

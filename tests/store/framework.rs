@@ -40,6 +40,7 @@ async fn another_method_is_not_allowed() {
         ("GET", "/api/user_info/admin", "PUT, DELETE"),
         ("TRACE", "/api/auth/refresh", "PUT"),
         ("BREW", "/api/user_profiles", "GET, HEAD"),
+        ("POST", "/healthz", "GET, HEAD"),
     ] {
         let answer = host.request(method.parse().expect("a method"), path).answer().await;
         assert_eq!(

@@ -103,6 +103,15 @@ on_both_databases! {
         host.me(&token).await.assert_unauthenticated();
     }
 
+    async fn a_demotion_counts_at_once(host: TestHost) {
+        let admin = host.admin().await;
+        host.sql("DELETE FROM user_roles RETURNING user_id", Vec::new()).await;
+        let own = host.get("/api/user_info").bearer_auth(&admin).answer().await.data();
+        assert_eq!(own.as_array().map(Vec::len), Some(1), "no page of all users: {own}");
+        let other = host.delete("/api/user_info/nobody-at-all").bearer_auth(&admin).answer().await;
+        assert_eq!(other.code(), 40003);
+    }
+
     async fn the_codes_are_explained(host: TestHost) {
         let answer = host.get("/api/response_code?10001=sed&10003=aut").answer().await;
         assert_eq!(answer.code(), 20001);

@@ -1,5 +1,7 @@
 //! Odd input gets the same answer from both databases, never a 5xx, and is stored as it was sent.
 
+mod each_field;
+
 use reqwest::Method;
 use serde_json::{Value, json};
 

@@ -52,7 +52,8 @@ on_both_databases! {
         for _ in 0..(14 * 24 * 3600 / step) {
             host.clock.advance(step);
             let answer = host.put("/api/auth/refresh").bearer_auth(&token).answer().await;
-            token = answer.data()["access_token"].as_str().unwrap_or_else(|| panic!("{answer:?}")).to_owned();
+            let fresh = answer.data();
+            fresh["access_token"].as_str().unwrap_or_else(|| panic!("{answer:?}")).clone_into(&mut token);
         }
         host.clock.advance(step);
         assert_eq!(host.me(&token).await.code(), 20001);

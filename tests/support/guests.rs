@@ -1,8 +1,9 @@
 //! Components for tests, built by the real program, once per test process.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 /// The repository's root.
 pub fn root() -> PathBuf {
@@ -32,17 +33,14 @@ pub fn built_in() -> PathBuf {
     BUILT.get_or_init(|| build(&[], "target/tmp/components")).clone()
 }
 
-/// The folder with a component of `tests/guests/`, and nothing else.
+/// The folder with a component of `tests/guests/`, and nothing else. It is written once, by the first
+/// test that asks, while the others wait: none may read a file that is only half there.
 pub fn guest(name: &str) -> PathBuf {
-    static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    let all = BUILT.get_or_init(|| {
-        build(&["tests/guests/hello", "tests/guests/hostile"], "target/tmp/guests")
-    });
-    let alone = root().join("target/tmp").join(format!("guest-{name}-{}", std::process::id()));
-    let _ = std::fs::create_dir_all(&alone);
-    let file = format!("{name}.wasm");
-    std::fs::copy(all.join(&file), alone.join(&file)).expect("the guest was built");
-    alone
+    static BUILT: Mutex<BTreeMap<String, PathBuf>> = Mutex::new(BTreeMap::new());
+    let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
+    let build_it =
+        || build(&[&format!("tests/guests/{name}")], &format!("target/tmp/guest-{name}"));
+    built.entry(name.to_owned()).or_insert_with(build_it).clone()
 }
 
 fn build(folders: &[&str], into: &str) -> PathBuf {

@@ -100,12 +100,19 @@ fn start(programs: &Path) -> u16 {
         let mut server = postgres.spawn().expect("postgres starts");
         let _ = server.wait();
     });
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+    let deadline = Instant::now() + Duration::from_mins(1);
+    while !is_ready(&data) {
         assert!(Instant::now() < deadline, "postgres answers within a minute");
         std::thread::sleep(Duration::from_millis(50));
     }
     port
+}
+
+/// Whether the server takes connections. It listens before that, and refuses whoever comes too soon;
+/// the last line of its lock file says when it is ready, which is where `pg_ctl` looks as well.
+fn is_ready(data: &Path) -> bool {
+    std::fs::read_to_string(data.join("postmaster.pid"))
+        .is_ok_and(|state| state.trim_end().ends_with("ready"))
 }
 
 /// A folder for this process's server. Those of processes that have ended are removed.

@@ -2,9 +2,7 @@
 
 use wharf_kit::database::{self, Row, Value as Parameter};
 use wharf_kit::page::Page;
-use wharf_kit::store::{
-    STORE, check, column, date, done, failed, is_admin, optional_date, written,
-};
+use wharf_kit::store::{STORE, caller, check, column, date, done, failed, optional_date, written};
 use wharf_kit::validate::Rule::Required;
 use wharf_kit::validate::{Field, field};
 use wharf_kit::{
@@ -64,10 +62,10 @@ const RULES: &[Field] = &[
 ];
 
 fn list(request: &Request) -> Result<Response, Error> {
-    let caller = request.identity()?;
+    let caller = caller(request)?;
     let page = Page::of(request.input());
     // An admin's filter lets every row pass: one statement serves both.
-    let (all, user) = (i64::from(is_admin(caller)), caller.user_id);
+    let (all, user) = (i64::from(caller.is_admin), caller.id);
     let filter = "(user_id = $1 OR CAST($2 AS BIGINT) = 1)";
     let total = database::query_one(
         &format!("SELECT COUNT(*) AS total FROM user_addresses WHERE {filter}"),
@@ -82,10 +80,10 @@ fn list(request: &Request) -> Result<Response, Error> {
 }
 
 fn create(request: &Request) -> Result<Response, Error> {
-    let caller = request.identity()?;
+    let caller = caller(request)?;
     let (sent, mut parameters) = read(request.input())?;
     let now = clock::now();
-    parameters.extend(params![caller.user_id, now].iter().cloned());
+    parameters.extend(params![caller.id, now].iter().cloned());
     let made = database::query_one(
         "INSERT INTO user_addresses (province, city, district, address, zip, contact_name, contact_phone, user_id, created_at, updated_at)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9) RETURNING id",
@@ -93,7 +91,7 @@ fn create(request: &Request) -> Result<Response, Error> {
     );
     let made = written(made, || Value::Object(sent.clone()))?;
     let mut answer = sent;
-    answer.insert("user_id".to_owned(), json!(caller.user_id));
+    answer.insert("user_id".to_owned(), json!(caller.id));
     answer.insert("updated_at".to_owned(), json!(date(now)));
     answer.insert("created_at".to_owned(), json!(date(now)));
     answer.insert("id".to_owned(), made.map_or(Value::Null, |row| row.json("id")));
@@ -101,14 +99,13 @@ fn create(request: &Request) -> Result<Response, Error> {
 }
 
 fn update(request: &Request) -> Result<Response, Error> {
-    let caller = request.identity()?;
+    let caller = caller(request)?;
     let (sent, mut parameters) = read(request.input())?;
     let Some(id) = request.id("address_id") else {
         return Err(failed(Value::Object(sent)));
     };
-    parameters.extend(
-        params![clock::now(), id, caller.user_id, i64::from(is_admin(caller))].iter().cloned(),
-    );
+    parameters
+        .extend(params![clock::now(), id, caller.id, i64::from(caller.is_admin)].iter().cloned());
     let updated = database::query_one(
         "UPDATE user_addresses SET province = $1, city = $2, district = $3, address = $4, zip = $5,
                 contact_name = $6, contact_phone = $7, updated_at = $8
@@ -121,11 +118,11 @@ fn update(request: &Request) -> Result<Response, Error> {
 }
 
 fn delete(request: &Request) -> Result<Response, Error> {
-    let caller = request.identity()?;
+    let caller = caller(request)?;
     let id = request.id("address_id").ok_or_else(|| failed(Value::Null))?;
     let sql =
         "DELETE FROM user_addresses WHERE id = $1 AND (user_id = $2 OR CAST($3 AS BIGINT) = 1)";
-    let deleted = database::execute(sql, params![id, caller.user_id, i64::from(is_admin(caller))]);
+    let deleted = database::execute(sql, params![id, caller.id, i64::from(caller.is_admin)]);
     match written(deleted, || Value::Null)? {
         0 => Err(failed(Value::Null)),
         _ => Ok(done(json!(request.path("address_id")))),
@@ -138,7 +135,7 @@ fn read(input: &Input) -> Result<(Map<String, Value>, Vec<Parameter>), Error> {
     let mut sent = input.only(&WRITTEN);
     let parameters = WRITTEN
         .iter()
-        .map(|name| Ok(column(input.value(name), &sent)?.into()))
+        .map(|name| Ok(column(input.value(name), || json!(sent))?.into()))
         .collect::<Result<_, Error>>()?;
     sent.insert("zip".to_owned(), zip(&input.text("zip")));
     Ok((sent, parameters))

@@ -3,7 +3,8 @@
 use wharf_kit::database::{self, Row, Transaction};
 use wharf_kit::passwords::Verdict;
 use wharf_kit::store::{
-    self, Code, STORE, check, date, done, envelope, envelope_with, failed, optional_date, written,
+    self, Code, DISABLED, STORE, caller, check, date, done, envelope, envelope_with, failed,
+    optional_date, written,
 };
 use wharf_kit::tokens::{Subject, Token};
 use wharf_kit::validate::Rule::{AlphaDash, Alphanumeric, Confirmed, Min, Required, Same, Text};
@@ -58,8 +59,7 @@ fn taken(username: &str) -> Error {
 
 /// Makes the user with an empty profile, and counts the use of the invitation.
 fn sign_up(input: &Input, username: &str, password: &str) -> Result<(), Error> {
-    let sent = input.only(&["name", "invitation_code", "email", "phone", "avatar"]);
-    let column = |name| store::column(input.value(name), &sent);
+    let column = |name| store::column(input.value(name), || Value::Null);
     let (name, invitation) = (column("name")?, column("invitation_code")?);
     let (email, phone, avatar) = (column("email")?, column("phone")?, column("avatar")?);
     let now = clock::now();
@@ -121,9 +121,6 @@ pub(super) fn login(request: &Request) -> Result<Response, Error> {
     }
 }
 
-/// The status of users who may not sign in.
-const DISABLED: i64 = -1;
-
 /// Finds a user by username, else by e-mail address, else by phone number.
 fn find_by_login(login: &str) -> Result<Option<Row>, Error> {
     for column in ["username", "email", "phone"] {
@@ -155,12 +152,14 @@ fn bearer(token: &Token) -> Response {
     )
 }
 
-pub(super) fn logout(_: &Request) -> Result<Response, Error> {
+pub(super) fn logout(request: &Request) -> Result<Response, Error> {
+    caller(request)?;
     tokens::revoke()?;
     Ok(envelope_with(Value::Null, Code::Done, "注销成功"))
 }
 
-pub(super) fn refresh(_: &Request) -> Result<Response, Error> {
+pub(super) fn refresh(request: &Request) -> Result<Response, Error> {
+    caller(request)?;
     Ok(bearer(&tokens::refresh()?))
 }
 

@@ -1,12 +1,12 @@
 //! The realm `store`: its envelope, its codes, its dates. HTTP's status is 200 for all of these.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use time::{Date, Month, OffsetDateTime, UtcOffset};
 
 use crate::bindings::wharf::plugin::log::{self, Level};
 use crate::database;
 use crate::validate::{Field, first_failure};
-use crate::{Error, Identity, Input, Response, answer, settings, text};
+use crate::{Error, Input, Request, Response, answer, params, settings, text};
 
 /// The realm's name.
 pub const STORE: &str = "store";
@@ -105,16 +105,40 @@ pub fn written<T>(
     })
 }
 
-/// Whether the caller has a role whose name says admin.
-pub fn is_admin(identity: &Identity) -> bool {
-    identity.roles.iter().any(|role| role.contains("admin"))
+/// The status of users who may neither sign in nor use the tokens that they hold.
+pub const DISABLED: i64 = -1;
+
+/// The user who calls, as the database knows them at this moment.
+#[derive(Clone, Copy, Debug)]
+pub struct Caller {
+    /// The user's id.
+    pub id: i64,
+    /// Whether one of the user's roles says admin.
+    pub is_admin: bool,
+}
+
+/// Looks the caller up: somebody who is gone or disabled is nobody, and somebody who was demoted is
+/// no admin any more, whatever their token says.
+pub fn caller(request: &Request) -> Result<Caller, Error> {
+    let id = request.identity()?.user_id;
+    let found = database::query(
+        "SELECT users.id, roles.name FROM users
+         LEFT JOIN user_roles ON user_roles.user_id = users.id
+         LEFT JOIN roles ON roles.id = user_roles.role_id
+         WHERE users.realm = $1 AND users.id = $2 AND users.status <> $3",
+        params![STORE, id, DISABLED],
+    )?;
+    if found.is_empty() {
+        return Err(Error::Unauthenticated);
+    }
+    Ok(Caller { id, is_admin: found.iter().any(|row| row.text("name").contains("admin")) })
 }
 
 /// A column's parameter from an input: NULL for null; an array or object fits no column.
-pub fn column(value: &Value, sent: &Map<String, Value>) -> Result<Option<String>, Error> {
+pub fn column(value: &Value, sent: impl FnOnce() -> Value) -> Result<Option<String>, Error> {
     match value {
         Value::Null => Ok(None),
-        other => text(other).map(Some).ok_or_else(|| failed(Value::Object(sent.clone()))),
+        other => text(other).map(Some).ok_or_else(|| failed(sent())),
     }
 }
 

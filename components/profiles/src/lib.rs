@@ -2,7 +2,7 @@
 
 use wharf_kit::database::{self, Row, Value as Parameter};
 use wharf_kit::page::Page;
-use wharf_kit::store::{STORE, column, date, done, failed, is_admin, is_day, written};
+use wharf_kit::store::{STORE, caller, column, date, done, failed, is_day, written};
 use wharf_kit::{Endpoint, Error, Map, Request, Response, Value, clock, json, optional, params};
 
 wharf_kit::export!(ENDPOINTS);
@@ -33,10 +33,10 @@ const ENDPOINTS: &[Endpoint] = &[
 ];
 
 fn list(request: &Request) -> Result<Response, Error> {
-    let caller = request.identity()?;
-    if !is_admin(caller) {
+    let caller = caller(request)?;
+    if !caller.is_admin {
         let sql = "SELECT * FROM user_profiles WHERE user_id = $1 ORDER BY id LIMIT 1";
-        let own = database::query_one(sql, params![caller.user_id])?;
+        let own = database::query_one(sql, params![caller.id])?;
         return Ok(done(own.as_ref().map_or(Value::Null, profile_json)));
     }
     let page = Page::of(request.input());
@@ -48,7 +48,7 @@ fn list(request: &Request) -> Result<Response, Error> {
 }
 
 fn update(request: &Request) -> Result<Response, Error> {
-    let caller = request.identity()?;
+    let caller = caller(request)?;
     let sent = request.input().only(&["real_name", "sex", "birthday", "age"]);
     let refused = || failed(Value::Object(sent.clone()));
     let id = request.id("profile_id").ok_or_else(refused)?;
@@ -59,7 +59,7 @@ fn update(request: &Request) -> Result<Response, Error> {
         set.push(format!("{name} = ${}", parameters.len()));
     }
     let next = parameters.len() + 1;
-    parameters.extend(params![id, caller.user_id, i64::from(is_admin(caller))].iter().cloned());
+    parameters.extend(params![id, caller.id, i64::from(caller.is_admin)].iter().cloned());
     let sql = format!(
         "UPDATE user_profiles SET {} WHERE id = ${next} AND (user_id = ${} OR CAST(${} AS BIGINT) = 1) RETURNING *",
         set.join(", "),
@@ -71,11 +71,11 @@ fn update(request: &Request) -> Result<Response, Error> {
 }
 
 fn delete(request: &Request) -> Result<Response, Error> {
-    let caller = request.identity()?;
+    let caller = caller(request)?;
     let id = request.id("profile_id").ok_or_else(|| failed(Value::Null))?;
     let sql =
         "DELETE FROM user_profiles WHERE id = $1 AND (user_id = $2 OR CAST($3 AS BIGINT) = 1)";
-    let deleted = database::execute(sql, params![id, caller.user_id, i64::from(is_admin(caller))]);
+    let deleted = database::execute(sql, params![id, caller.id, i64::from(caller.is_admin)]);
     match written(deleted, || Value::Null)? {
         0 => Err(failed(Value::Null)),
         _ => Ok(done(json!(request.path("profile_id")))),
@@ -85,7 +85,7 @@ fn delete(request: &Request) -> Result<Response, Error> {
 /// A value as its column takes it, or the refusal that the column would give.
 fn parameter(name: &str, value: &Value, sent: &Map<String, Value>) -> Result<Parameter, Error> {
     let refused = || failed(Value::Object(sent.clone()));
-    let text = column(value, sent)?;
+    let text = column(value, || json!(sent))?;
     match (name, text) {
         ("sex", Some(text)) => Ok(text.parse::<i64>().map_err(|_| refused())?.into()),
         ("birthday", Some(day)) if !is_day(&day) => Err(refused()),

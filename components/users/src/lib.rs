@@ -4,14 +4,14 @@ use wharf_kit::database::{self, Row, Value as Parameter};
 use wharf_kit::page::Page;
 use wharf_kit::passwords::Verdict;
 use wharf_kit::store::{
-    Code, STORE, check, column, date, done, envelope_with, is_admin, not_allowed, optional_date,
-    written,
+    Caller, Code, DISABLED, STORE, caller, check, column, date, done, envelope_with, not_allowed,
+    optional_date, written,
 };
 use wharf_kit::validate::Rule::{AlphaDash, Confirmed, Min, Required, Same};
 use wharf_kit::validate::{Field, field};
 use wharf_kit::{
-    Endpoint, Error, Identity, Request, Response, Value, clock, json, optional, params, passwords,
-    required, tokens,
+    Endpoint, Error, Request, Response, Value, clock, json, optional, params, passwords, required,
+    tokens,
 };
 
 wharf_kit::export!(ENDPOINTS);
@@ -54,14 +54,11 @@ const ENDPOINTS: &[Endpoint] = &[
 /// The columns of a user that may be seen.
 const COLUMNS: &str = "id, name, username, email, email_verified_at, phone, invitation_code, status, avatar, created_at, updated_at";
 
-/// The status of users who may not sign in.
-const DISABLED: i64 = -1;
-
 fn list(request: &Request) -> Result<Response, Error> {
-    let caller = request.identity()?;
-    if !is_admin(caller) {
+    let caller = caller(request)?;
+    if !caller.is_admin {
         let sql = format!("SELECT {COLUMNS} FROM users WHERE realm = $1 AND id = $2");
-        let own = database::query(&sql, params![STORE, caller.user_id])?;
+        let own = database::query(&sql, params![STORE, caller.id])?;
         return Ok(done(own.iter().map(user_json).collect()));
     }
     let page = Page::of(request.input());
@@ -87,12 +84,12 @@ fn list(request: &Request) -> Result<Response, Error> {
 
 fn update(request: &Request) -> Result<Response, Error> {
     let username = request.path("username");
-    let target = owned_or_admin(request.identity()?, &username)?;
+    let target = owned_or_admin(caller(request)?, &username)?;
     let sent = request.input().only(&["name", "email", "phone", "avatar"]);
     let mut set = vec!["updated_at = $1".to_owned()];
     let mut parameters = vec![Parameter::from(clock::now())];
     for (name, value) in &sent {
-        parameters.push(column(value, &sent)?.into());
+        parameters.push(column(value, || json!(sent))?.into());
         set.push(format!("{name} = ${}", parameters.len()));
     }
     parameters.push(target.into());
@@ -106,7 +103,7 @@ fn update(request: &Request) -> Result<Response, Error> {
 }
 
 fn disable(request: &Request) -> Result<Response, Error> {
-    let target = owned_or_admin(request.identity()?, &request.path("username"))?;
+    let target = owned_or_admin(caller(request)?, &request.path("username"))?;
     if let Some(target) = target {
         let sql = "UPDATE users SET status = $1, updated_at = $2 WHERE id = $3";
         written(database::execute(sql, params![DISABLED, clock::now(), target]), || Value::Null)?;
@@ -122,9 +119,10 @@ const PASSWORD: &[Field] = &[
 ];
 
 fn change_password(request: &Request) -> Result<Response, Error> {
+    let caller = caller(request)?;
     let input = request.input();
     check(input, PASSWORD)?;
-    let target = owned_or_admin(request.identity()?, &request.path("username"))?;
+    let target = owned_or_admin(caller, &request.path("username"))?;
     let (old, new) = (input.text("oldPassword"), input.text("newPassword"));
     let refuse = |message| Ok(envelope_with(Value::Null, Code::Invalid, message));
     if old == new {
@@ -150,10 +148,10 @@ fn change_password(request: &Request) -> Result<Response, Error> {
 }
 
 /// The id of the user of this name, if the caller is that user or an admin; an admin may ask for nobody.
-fn owned_or_admin(caller: &Identity, username: &str) -> Result<Option<i64>, Error> {
+fn owned_or_admin(caller: Caller, username: &str) -> Result<Option<i64>, Error> {
     let sql = "SELECT id FROM users WHERE realm = $1 AND username = $2";
     let target = database::query_one(sql, params![STORE, username])?.map(|row| row.integer("id"));
-    if is_admin(caller) || target == Some(caller.user_id) { Ok(target) } else { Err(not_allowed()) }
+    if caller.is_admin || target == Some(caller.id) { Ok(target) } else { Err(not_allowed()) }
 }
 
 fn user_json(user: &Row) -> Value {

@@ -156,5 +156,5 @@ impl HasData for View {
 }
 
 pub(super) fn link(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
-    cache::add_to_linker::<_, View>(linker, |guest| Cache(&guest.shared.cache))
+    cache::add_to_linker::<_, View>(linker, |guest| Cache(&guest.group.shared.cache))
 }

@@ -22,5 +22,5 @@ impl HasData for View {
 }
 
 pub(super) fn link(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
-    clock::add_to_linker::<_, View>(linker, |guest| Time(&guest.shared.clock))
+    clock::add_to_linker::<_, View>(linker, |guest| Time(&guest.group.shared.clock))
 }

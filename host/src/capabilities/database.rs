@@ -142,7 +142,7 @@ impl HasData for View {
 
 pub(super) fn link(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     database::add_to_linker::<_, View>(linker, |guest| Database {
-        database: &guest.shared.database,
+        database: &guest.group.shared.database,
         open: &mut guest.transactions.0,
     })
 }

@@ -170,5 +170,5 @@ impl HasData for View {
 }
 
 pub(super) fn link(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
-    passwords::add_to_linker::<_, View>(linker, |guest| Passwords(&guest.shared.hasher))
+    passwords::add_to_linker::<_, View>(linker, |guest| Passwords(&guest.group.shared.hasher))
 }

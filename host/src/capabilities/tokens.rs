@@ -68,7 +68,7 @@ impl HasData for View {
 
 pub(super) fn link(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     tokens::add_to_linker::<_, View>(linker, |guest| Tokens {
-        issuer: &guest.shared.issuer,
+        issuer: &guest.group.shared.issuer,
         caller: &guest.caller,
     })
 }

@@ -37,14 +37,14 @@ impl Wasi {
 
 impl WasiView for Guest {
     fn ctx(&mut self) -> WasiCtxView<'_> {
-        let Guest { wasi: Wasi { open, table }, shared, log_bytes, .. } = self;
+        let Guest { wasi: Wasi { open, table }, group, log_bytes, .. } = self;
         let open = open.get_or_insert_with(|| {
             table.set_max_capacity(MOST_HANDLES);
             let output = MemoryOutputPipe::new(*log_bytes);
             let context = WasiCtx::builder()
                 .stdout(output.clone())
                 .stderr(output.clone())
-                .wall_clock(WallClock(shared.clock.clone()))
+                .wall_clock(WallClock(group.shared.clock.clone()))
                 .max_random_size(65_536)
                 .allow_tcp(false)
                 .allow_udp(false)

@@ -3,7 +3,7 @@
 use std::io::IsTerminal as _;
 
 use clap::{Args, ValueEnum};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 use super::Settings;
@@ -70,6 +70,9 @@ pub(super) fn serve(config: Config) -> Result<(), String> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| format!("cannot start the runtime: {error}"))?;
     runtime.block_on(async {
+        // Caught from the beginning: whoever reads the address may send a signal at once.
+        let mut stop =
+            Stop::listen().map_err(|error| format!("cannot wait for signals: {error}"))?;
         let host = Host::start(config, Clock::system()).await?;
         if let Some(password) = host.made_up_password() {
             println!(
@@ -77,19 +80,31 @@ pub(super) fn serve(config: Config) -> Result<(), String> {
             );
         }
         println!("listening on http://{}", host.address());
-        stopped().await?;
+        stop.signalled().await;
         println!("stopping: requests in flight may finish");
         host.shutdown().await;
         Ok(())
     })
 }
 
-/// Waits for SIGTERM or Ctrl-C.
-async fn stopped() -> Result<(), String> {
-    let mut terminate = signal(SignalKind::terminate())
-        .map_err(|error| format!("cannot wait for SIGTERM: {error}"))?;
-    tokio::select! {
-        _ = terminate.recv() => Ok(()),
-        interrupted = tokio::signal::ctrl_c() => interrupted.map_err(|error| format!("cannot wait for Ctrl-C: {error}")),
+/// SIGTERM and Ctrl-C.
+struct Stop {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Stop {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Stop {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn signalled(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
     }
 }

@@ -15,6 +15,8 @@ CREATE TABLE users (
     password          TEXT    NOT NULL,
     created_at        INTEGER NOT NULL,
     updated_at        INTEGER NOT NULL,
+    -- An index of PostgreSQL's holds short text alone; the limit is the original system's.
+    CONSTRAINT users_short CHECK (length(username) <= 255 AND length(email) <= 255 AND length(phone) <= 255),
     CONSTRAINT users_realm_username UNIQUE (realm, username),
     CONSTRAINT users_realm_email UNIQUE (realm, email),
     CONSTRAINT users_realm_phone UNIQUE (realm, phone)
