@@ -128,6 +128,15 @@ async fn a_made_up_password_is_printed_once_and_works() {
     assert!(!again.printed.contains("password"), "{}", again.printed);
 }
 
+#[test]
+fn a_made_up_password_is_not_lost_to_a_first_start_that_fails() {
+    let folder = folder();
+    let nothing = folder.path().join("nothing");
+    assert_refused(&mut serve(folder.path(), &nothing), &["nothing", "wharf build"]);
+    let serving = Serving::start(serve(folder.path(), &guests::built_in()));
+    assert!(serving.printed.contains("password"), "{}", serving.printed);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn secrets_are_never_printed() {
     let folder = folder();
@@ -145,7 +154,9 @@ async fn secrets_are_never_printed() {
     );
     let key_file = folder.path().join("data/keys/tokens.key");
     let key = std::fs::read_to_string(&key_file).expect("the key");
-    assert_eq!(std::fs::metadata(&key_file).expect("the key").permissions().mode() & 0o777, 0o600);
+    let mode =
+        |path: &Path| std::fs::metadata(path).expect("it is there").permissions().mode() & 0o777;
+    assert_eq!((mode(&key_file), mode(&folder.path().join("data"))), (0o600, 0o700));
     let (_, printed) =
         tokio::task::spawn_blocking(move || serving.stop("TERM")).await.expect("it stops");
     assert!(printed.contains("answered"), "the log was on: {printed}");

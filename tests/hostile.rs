@@ -87,6 +87,18 @@ async fn nothing_of_the_host_can_be_seen() {
     );
 }
 
+/// Linking keeps only the imports that are called: `hello` can log an error, and nothing else.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_component_needs_no_grant_for_what_it_does_not_call() {
+    let host = TestHost::with(|config| {
+        config.components = guests::guest("hello");
+        config.groups.entry("hello".into()).or_default().grants =
+            vec![wharf::capabilities::Grant::Log];
+    })
+    .await;
+    assert_eq!(host.get("/hello").answer().await.body, "hello");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn abandoned_transactions_are_rolled_back_and_connections_come_back() {
     let host = host(|config| config.sql.connections = 2).await;

@@ -3,7 +3,9 @@
 mod first_start;
 
 use std::collections::BTreeMap;
+use std::fs::DirBuilder;
 use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -58,9 +60,10 @@ impl App {
         address: SocketAddr,
     ) -> Result<Built, String> {
         let tenant = tenant(config, clock).await?;
+        let router = load_groups(config, &tenant).await?;
+        // Last, since a password that was made up must not be lost to a later error.
         let made_up_password =
             first_start::admins(&tenant, config.admin_password.as_deref()).await?;
-        let router = load_groups(config, &tenant).await?;
         let app = App {
             router,
             tenant,
@@ -75,7 +78,9 @@ impl App {
 /// Opens what the groups of the default tenant share.
 async fn tenant(config: &Config, clock: Clock) -> Result<Tenant, String> {
     let data = &config.data;
-    std::fs::create_dir_all(data).map_err(|error| format!("cannot write to the data folder {}: {error}; make it writable or choose another with --data", data.display()))?;
+    // Password hashes and keys lie in it: nobody but the host's user may look.
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(data);
+    made.map_err(|error| format!("cannot write to the data folder {}: {error}; make it writable or choose another with --data", data.display()))?;
     let keys = Keys::load(data, config.key_file.as_deref())?;
     // The host reads its own tables whole at start; guests' results are bounded.
     let unbounded = Limits { rows: usize::MAX, bytes: usize::MAX, ..config.sql.limits() };

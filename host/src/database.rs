@@ -326,6 +326,14 @@ fn check(sql: &str, parameters: &[Value]) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Sorts an error that the database did not give itself: it could not be asked.
+fn unanswered(error: &sqlx::Error) -> Failure {
+    match error {
+        sqlx::Error::PoolTimedOut | sqlx::Error::Io(_) => Failure::Busy,
+        other => Failure::Failed(other.to_string()),
+    }
+}
+
 /// Counts what a result has taken of its limits.
 struct Meter<'a> {
     limits: &'a Limits,

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Ask as _, keys, on_both_databases};
 
-const ADDRESS: [(&str, &str); 7] = [
+pub(super) const ADDRESS: [(&str, &str); 7] = [
     ("province", "consequatur"),
     ("city", "possimus"),
     ("district", "at"),

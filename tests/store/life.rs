@@ -3,33 +3,10 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use super::addresses::ADDRESS;
 use super::authorisation::routes;
+use super::users::PAGE;
 use crate::support::{Ask as _, TestHost, guests, keys, on_both_databases};
-
-const PAGE: [&str; 12] = [
-    "current_page",
-    "data",
-    "first_page_url",
-    "from",
-    "last_page",
-    "last_page_url",
-    "next_page_url",
-    "path",
-    "per_page",
-    "prev_page_url",
-    "to",
-    "total",
-];
-
-const ADDRESS: [(&str, &str); 7] = [
-    ("province", "consequatur"),
-    ("city", "possimus"),
-    ("district", "at"),
-    ("address", "eligendi"),
-    ("zip", "et"),
-    ("contact_name", "cupiditate"),
-    ("contact_phone", "voluptatem"),
-];
 
 on_both_databases! {
     async fn from_a_captcha_to_the_logout(host: TestHost) {

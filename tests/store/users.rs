@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Ask as _, keys, on_both_databases};
 
-const PAGE: [&str; 12] = [
+pub(super) const PAGE: [&str; 12] = [
     "current_page",
     "data",
     "first_page_url",

@@ -3,8 +3,8 @@
 use wharf_kit::database::{self, Row, Transaction};
 use wharf_kit::passwords::Verdict;
 use wharf_kit::store::{
-    self, Code, DISABLED, STORE, caller, check, date, done, envelope, envelope_with, failed,
-    optional_date, written,
+    self, Code, DISABLED, STORE, USER, caller, check, date, done, envelope_with, failed, user,
+    written,
 };
 use wharf_kit::tokens::{Subject, Token};
 use wharf_kit::validate::Rule::{AlphaDash, Alphanumeric, Confirmed, Min, Required, Same, Text};
@@ -164,31 +164,13 @@ pub(super) fn refresh(request: &Request) -> Result<Response, Error> {
 }
 
 pub(super) fn me(request: &Request) -> Result<Response, Error> {
-    let id = request.identity()?.user_id;
-    let user = database::query_one(
-        "SELECT id, name, username, email, email_verified_at, phone, invitation_code, status, avatar, created_at, updated_at
-         FROM users WHERE realm = $1 AND id = $2 AND status <> $3",
-        params![STORE, id, DISABLED],
-    )?;
-    let user = user.ok_or(Error::Unauthenticated)?;
+    let id = caller(request)?.id;
+    let sql = format!("SELECT {USER} FROM users WHERE id = $1");
+    let row = database::query_one(&sql, params![id])?.ok_or(Error::Unauthenticated)?;
     let roles = roles(id)?.iter().map(|role| role_json(id, role)).collect::<Result<Vec<_>, _>>()?;
-    Ok(envelope(
-        json!({
-            "id": user.json("id"),
-            "name": user.json("name"),
-            "username": user.json("username"),
-            "email": user.json("email"),
-            "email_verified_at": optional_date(user.optional_integer("email_verified_at")),
-            "phone": user.json("phone"),
-            "invitation_code": user.json("invitation_code"),
-            "status": user.json("status"),
-            "avatar": user.json("avatar"),
-            "created_at": date(user.integer("created_at")),
-            "updated_at": date(user.integer("updated_at")),
-            "roles": roles,
-        }),
-        Code::Done,
-    ))
+    let mut me = user(&row);
+    me["roles"] = json!(roles);
+    Ok(done(me))
 }
 
 fn roles(user: i64) -> Result<Vec<Row>, Error> {

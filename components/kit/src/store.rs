@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use time::{Date, Month, OffsetDateTime, UtcOffset};
 
 use crate::bindings::wharf::plugin::log::{self, Level};
-use crate::database;
+use crate::database::{self, Row};
 use crate::validate::{Field, first_failure};
 use crate::{Error, Input, Request, Response, answer, params, settings, text};
 
@@ -107,6 +107,26 @@ pub fn written<T>(
 
 /// The status of users who may neither sign in nor use the tokens that they hold.
 pub const DISABLED: i64 = -1;
+
+/// The columns of a user that may be seen, for [`user`].
+pub const USER: &str = "id, name, username, email, email_verified_at, phone, invitation_code, status, avatar, created_at, updated_at";
+
+/// A row of [`USER`] as clients of the realm read it.
+pub fn user(row: &Row) -> Value {
+    json!({
+        "id": row.json("id"),
+        "name": row.json("name"),
+        "username": row.json("username"),
+        "email": row.json("email"),
+        "email_verified_at": optional_date(row.optional_integer("email_verified_at")),
+        "phone": row.json("phone"),
+        "invitation_code": row.json("invitation_code"),
+        "status": row.json("status"),
+        "avatar": row.json("avatar"),
+        "created_at": date(row.integer("created_at")),
+        "updated_at": date(row.integer("updated_at")),
+    })
+}
 
 /// The user who calls, as the database knows them at this moment.
 #[derive(Clone, Copy, Debug)]

@@ -1,11 +1,11 @@
 //! `users`: the users of the realm `store`, for admins and for themselves.
 
-use wharf_kit::database::{self, Row, Value as Parameter};
+use wharf_kit::database::{self, Value as Parameter};
 use wharf_kit::page::Page;
 use wharf_kit::passwords::Verdict;
 use wharf_kit::store::{
-    Caller, Code, DISABLED, STORE, caller, check, column, date, done, envelope_with, not_allowed,
-    optional_date, written,
+    Caller, Code, DISABLED, STORE, USER, caller, check, column, done, envelope_with, not_allowed,
+    user, written,
 };
 use wharf_kit::validate::Rule::{AlphaDash, Confirmed, Min, Required, Same};
 use wharf_kit::validate::{Field, field};
@@ -51,15 +51,12 @@ const ENDPOINTS: &[Endpoint] = &[
         ]),
 ];
 
-/// The columns of a user that may be seen.
-const COLUMNS: &str = "id, name, username, email, email_verified_at, phone, invitation_code, status, avatar, created_at, updated_at";
-
 fn list(request: &Request) -> Result<Response, Error> {
     let caller = caller(request)?;
     if !caller.is_admin {
-        let sql = format!("SELECT {COLUMNS} FROM users WHERE realm = $1 AND id = $2");
+        let sql = format!("SELECT {USER} FROM users WHERE realm = $1 AND id = $2");
         let own = database::query(&sql, params![STORE, caller.id])?;
-        return Ok(done(own.iter().map(user_json).collect()));
+        return Ok(done(own.iter().map(user).collect()));
     }
     let page = Page::of(request.input());
     let mut filter = "realm = $1".to_owned();
@@ -75,11 +72,11 @@ fn list(request: &Request) -> Result<Response, Error> {
     let (limit, offset) = (parameters.len() + 1, parameters.len() + 2);
     parameters.extend([page.rows.into(), page.offset().into()]);
     let sql = format!(
-        "SELECT {COLUMNS} FROM users WHERE {filter} ORDER BY id LIMIT ${limit} OFFSET ${offset}"
+        "SELECT {USER} FROM users WHERE {filter} ORDER BY id LIMIT ${limit} OFFSET ${offset}"
     );
     let users = database::query(&sql, &parameters)?;
     let total = total.map_or(0, |row| row.integer("total"));
-    Ok(done(page.answer(request, total, users.iter().map(user_json).collect())))
+    Ok(done(page.answer(request, total, users.iter().map(user).collect())))
 }
 
 fn update(request: &Request) -> Result<Response, Error> {
@@ -94,12 +91,12 @@ fn update(request: &Request) -> Result<Response, Error> {
     }
     parameters.push(target.into());
     let sql = format!(
-        "UPDATE users SET {} WHERE id = ${} RETURNING {COLUMNS}",
+        "UPDATE users SET {} WHERE id = ${} RETURNING {USER}",
         set.join(", "),
         parameters.len()
     );
     let updated = written(database::query(&sql, &parameters), || Value::Object(sent))?;
-    Ok(done(updated.iter().map(user_json).collect()))
+    Ok(done(updated.iter().map(user).collect()))
 }
 
 fn disable(request: &Request) -> Result<Response, Error> {
@@ -152,20 +149,4 @@ fn owned_or_admin(caller: Caller, username: &str) -> Result<Option<i64>, Error> 
     let sql = "SELECT id FROM users WHERE realm = $1 AND username = $2";
     let target = database::query_one(sql, params![STORE, username])?.map(|row| row.integer("id"));
     if caller.is_admin || target == Some(caller.id) { Ok(target) } else { Err(not_allowed()) }
-}
-
-fn user_json(user: &Row) -> Value {
-    json!({
-        "id": user.json("id"),
-        "name": user.json("name"),
-        "username": user.json("username"),
-        "email": user.json("email"),
-        "email_verified_at": optional_date(user.optional_integer("email_verified_at")),
-        "phone": user.json("phone"),
-        "invitation_code": user.json("invitation_code"),
-        "status": user.json("status"),
-        "avatar": user.json("avatar"),
-        "created_at": date(user.integer("created_at")),
-        "updated_at": date(user.integer("updated_at")),
-    })
 }

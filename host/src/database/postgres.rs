@@ -190,10 +190,7 @@ fn value(row: &PgRow, index: usize) -> Result<Value, Failure> {
 /// Sorts an error by its SQLSTATE (PostgreSQL's documentation, appendix A).
 pub(super) fn failure(error: &sqlx::Error) -> Failure {
     let Some(database) = error.as_database_error() else {
-        return match error {
-            sqlx::Error::PoolTimedOut => Failure::Busy,
-            other => Failure::Failed(other.to_string()),
-        };
+        return super::unanswered(error);
     };
     let message = database.message().to_owned();
     let code = database.code().unwrap_or_default();

@@ -122,10 +122,7 @@ fn value(row: &SqliteRow, index: usize) -> Result<Value, Failure> {
 /// Sorts an error by SQLite's extended result code (<https://sqlite.org/rescode.html>).
 pub(super) fn failure(error: &sqlx::Error) -> Failure {
     let Some(database) = error.as_database_error() else {
-        return match error {
-            sqlx::Error::PoolTimedOut => Failure::Busy,
-            other => Failure::Failed(other.to_string()),
-        };
+        return super::unanswered(error);
     };
     let message = database.message().to_owned();
     let code = database.code().and_then(|code| code.parse::<i32>().ok()).unwrap_or_default();
