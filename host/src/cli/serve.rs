@@ -22,7 +22,8 @@ pub(super) struct Serve {
 /// How the log is written, to standard error.
 #[derive(Args)]
 pub(super) struct Logging {
-    /// What is logged: error, warn, info, debug or trace, also per module as in wharf::guest=debug
+    /// What is logged: error, warn, info, debug or trace, also per module as in `wharf::guest=debug`
+    /// [default: info; for `wharf dev` also the debug lines of wharf itself]
     #[arg(long, env = "WHARF_LOG", value_name = "FILTER")]
     log: Option<String>,
     /// How a log line looks
