@@ -77,24 +77,17 @@ impl App {
 
 /// Opens what the groups of the default tenant share.
 async fn tenant(config: &Config, clock: Clock) -> Result<Tenant, String> {
-    let data = &config.data;
-    // Password hashes and keys lie in it: nobody but the host's user may look.
-    let made = DirBuilder::new().recursive(true).mode(0o700).create(data);
-    made.map_err(|error| format!("cannot write to the data folder {}: {error}; make it writable or choose another with --data", data.display()))?;
-    let keys = Keys::load(data, config.key_file.as_deref())?;
+    make_data_folder(&config.data)?;
+    let keys = Keys::load(&config.data, config.key_file.as_deref())?;
     // The host reads its own tables whole at start; guests' results are bounded.
     let unbounded = Limits { rows: usize::MAX, bytes: usize::MAX, ..config.sql.limits() };
     let host = Database::open(
-        &location(config, &data.join("host.db"), "wharf"),
+        &location(config, &config.data.join("host.db"), "wharf"),
         unbounded,
         &Migrations::host(),
     )
     .await?;
-    let file = data.join("tenants").join(format!("{DEFAULT_TENANT}.db"));
-    let schema = format!("tenant_{DEFAULT_TENANT}");
-    let database =
-        Database::open(&location(config, &file, &schema), config.sql.limits(), &Migrations::api())
-            .await?;
+    let database = open_data(config, config.sql.limits()).await?;
     let issuer = Issuer::open(DEFAULT_TENANT, config.tokens, &keys, host, clock.clone())
         .await
         .map_err(|failure| format!("cannot read which tokens were revoked: {failure}"))?;
@@ -106,6 +99,23 @@ async fn tenant(config: &Config, clock: Clock) -> Result<Tenant, String> {
         clock,
     };
     Ok(Tenant { name: DEFAULT_TENANT.to_owned(), shared: Arc::new(shared) })
+}
+
+/// Opens the default tenant's tables, also for commands that work on them without serving.
+///
+/// # Errors
+/// A sentence that names what is wrong and the remedy.
+pub async fn open_data(config: &Config, limits: Limits) -> Result<Database, String> {
+    make_data_folder(&config.data)?;
+    let file = config.data.join("tenants").join(format!("{DEFAULT_TENANT}.db"));
+    let schema = format!("tenant_{DEFAULT_TENANT}");
+    Database::open(&location(config, &file, &schema), limits, &Migrations::api()).await
+}
+
+/// Password hashes and keys lie in it: nobody but the host's user may look.
+fn make_data_folder(data: &Path) -> Result<(), String> {
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(data);
+    made.map_err(|error| format!("cannot write to the data folder {}: {error}; make it writable or choose another with --data", data.display()))
 }
 
 fn location(config: &Config, file: &Path, schema: &str) -> Location {

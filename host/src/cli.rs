@@ -2,15 +2,22 @@
 
 mod build;
 mod dev;
+mod export;
+mod import;
 mod serve;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 
+use crate::app;
 use crate::config::Config;
+use crate::database::{Database, Limits};
+use crate::users::{REALMS, Realm};
 
 /// A WebAssembly-component plugin host.
 #[derive(Parser)]
@@ -33,6 +40,10 @@ enum Command {
     Build(build::Build),
     /// Build the components, then serve them with settings for development.
     Dev(dev::Dev),
+    /// Take data of the original systems in.
+    Import(import::Import),
+    /// Write data to a file that an import takes again.
+    Export(export::Export),
 }
 
 /// The settings that have flags; all others stand in the configuration file.
@@ -41,42 +52,26 @@ struct Settings {
     /// Address to listen on; port 0 lets the operating system choose [default: 127.0.0.1:8080]
     #[arg(long, env = "WHARF_LISTEN", value_name = "ADDRESS")]
     listen: Option<SocketAddr>,
-    /// Folder for SQLite files, keys and caches [default: wharf-data]
-    #[arg(long, env = "WHARF_DATA", value_name = "FOLDER")]
-    data: Option<PathBuf>,
-    /// URL of a PostgreSQL database, `postgres://…` [default: SQLite in the data folder]
-    #[arg(long, env = "WHARF_DATABASE_URL", value_name = "URL", hide_env_values = true)]
-    database: Option<String>,
+    #[command(flatten)]
+    place: Place,
     /// Folder with the components, one <group>.wasm each [default: target/components/wharf]
     #[arg(long, env = "WHARF_COMPONENTS", value_name = "FOLDER")]
     components: Option<PathBuf>,
     /// Folder for compiled components [default: cache in the data folder]
     #[arg(long, env = "WHARF_CACHE", value_name = "FOLDER")]
     cache: Option<PathBuf>,
-    /// Configuration file; see wharf.example.toml [default: wharf.toml, if it exists]
-    #[arg(long, env = "WHARF_CONFIG", value_name = "FILE")]
-    config: Option<PathBuf>,
 }
 
 impl Settings {
     /// Defaults, then the file, then flags and environment.
     fn config(self) -> Result<Config, String> {
-        let usual = PathBuf::from("wharf.toml");
-        let mut config = match &self.config {
-            Some(file) => Config::read(file)?,
-            None if usual.exists() => Config::read(&usual)?,
-            None => Config::default(),
-        };
+        let mut config = self.place.config()?;
         if let Some(listen) = self.listen {
             config.listen = listen;
-        }
-        if let Some(data) = self.data {
-            config.data = data;
         }
         if let Some(components) = self.components {
             config.components = components;
         }
-        config.database = self.database.or(config.database);
         config.cache = self.cache.or(config.cache);
         config.admin_password = std::env::var("WHARF_ADMIN_PASSWORD").ok();
         config.captcha_reveal =
@@ -85,12 +80,71 @@ impl Settings {
     }
 }
 
+/// Where the data lies: all that a command needs which does not serve.
+#[derive(Args)]
+struct Place {
+    /// Folder for SQLite files, keys and caches [default: wharf-data]
+    #[arg(long, env = "WHARF_DATA", value_name = "FOLDER")]
+    data: Option<PathBuf>,
+    /// URL of a PostgreSQL database, `postgres://…` [default: SQLite in the data folder]
+    #[arg(long, env = "WHARF_DATABASE_URL", value_name = "URL", hide_env_values = true)]
+    database: Option<String>,
+    /// Configuration file; see wharf.example.toml [default: wharf.toml, if it exists]
+    #[arg(long, env = "WHARF_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+impl Place {
+    /// Defaults, then the file, then flags and environment.
+    fn config(self) -> Result<Config, String> {
+        let usual = PathBuf::from("wharf.toml");
+        let mut config = match &self.config {
+            Some(file) => Config::read(file)?,
+            None if usual.exists() => Config::read(&usual)?,
+            None => Config::default(),
+        };
+        if let Some(data) = self.data {
+            config.data = data;
+        }
+        config.database = self.database.or(config.database);
+        Ok(config)
+    }
+}
+
+/// A realm by its name.
+fn realm_parser() -> impl TypedValueParser<Value = &'static Realm> {
+    let names = PossibleValuesParser::new(REALMS.iter().map(|realm| realm.name));
+    names.try_map(|name| REALMS.iter().find(|realm| realm.name == name).ok_or("no realm"))
+}
+
+/// A realm's tables, for work on many rows at once.
+async fn open_tables(config: &Config) -> Result<Database, String> {
+    let usual = config.sql.limits();
+    // The limits are those of guests. A host that runs on the same database may hold the lock for a while.
+    let limits = Limits {
+        connections: 1,
+        wait: usual.wait.max(Duration::from_mins(1)),
+        statement: usual.statement.max(Duration::from_mins(5)),
+        rows: usize::MAX,
+        bytes: usize::MAX,
+    };
+    app::open_data(config, limits).await
+}
+
+/// Runs a command's work to its end.
+fn block_on<T>(work: impl Future<Output = Result<T, String>>) -> Result<T, String> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(|error| format!("cannot start the runtime: {error}"))?.block_on(work)
+}
+
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Serve(serve) => serve.run(),
         Command::Build(build) => build.run(),
         Command::Dev(dev) => dev.run(),
+        Command::Import(import) => import.run(),
+        Command::Export(export) => export.run(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -17,8 +17,8 @@
 //! 9. [`response`] turns the answer, or the [`error`], into HTTP.
 //!
 //! Around it: [`config`] is read once, [`app`] puts the parts together, [`compiler`] makes
-//! components runnable, [`database`] is SQLite or PostgreSQL, [`clock`] tells the time, and
-//! [`cli`] holds the commands. Host and components meet in `wit/` alone; `tests/tidy.rs` holds
+//! components runnable, [`database`] is SQLite or PostgreSQL, [`users`] moves users in and out,
+//! [`clock`] tells the time, and [`cli`] holds the commands. Host and components meet in `wit/` alone; `tests/tidy.rs` holds
 //! who may know what.
 
 pub mod admission;
@@ -39,6 +39,7 @@ pub mod request;
 pub mod response;
 pub mod router;
 pub mod tenant;
+pub mod users;
 
 pub use clock::Clock;
 pub use config::Config;

@@ -36,6 +36,11 @@ impl Default for Config {
 /// A bcrypt hash of a higher cost would occupy a thread for seconds; such hashes are not accepted.
 const HIGHEST_BCRYPT_COST: u32 = 14;
 
+/// KiB and passes of an argon2 hash that comes from elsewhere: four times the memory of PHP's default, and
+/// four times its passes.
+const HIGHEST_ARGON2_MEMORY: u32 = 256 * 1024;
+const HIGHEST_ARGON2_PASSES: u32 = 16;
+
 /// Hashes and compares passwords. One per process.
 pub struct Hasher {
     argon2: Argon2<'static>,
@@ -125,6 +130,32 @@ impl Hasher {
 fn hash(argon2: &Argon2<'_>, password: &str) -> String {
     let hashed = argon2.hash_password(password.as_bytes());
     hashed.expect("argon2 hashes text of any length up to 4 GiB").to_string()
+}
+
+/// Whether a stored hash is one that [`Hasher::verify`] can compare with, at a cost that a host can bear.
+pub fn is_known(stored: &str) -> bool {
+    if stored.starts_with("$argon2") {
+        let parsed = PasswordHash::new(stored).ok();
+        let costs = parsed.and_then(|parsed| Params::try_from(&parsed).ok());
+        return costs.is_some_and(|costs| {
+            costs.m_cost() <= HIGHEST_ARGON2_MEMORY && costs.t_cost() <= HIGHEST_ARGON2_PASSES
+        });
+    }
+    is_bcrypt(stored) || is_md5(stored)
+}
+
+/// `$2y$10$` and 53 characters of salt and hash.
+fn is_bcrypt(stored: &str) -> bool {
+    let [b'$', b'2', b'a' | b'b' | b'y', b'$', tens, ones, b'$', rest @ ..] = stored.as_bytes()
+    else {
+        return false;
+    };
+    let digits = tens.is_ascii_digit() && ones.is_ascii_digit();
+    let base64 = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'/');
+    digits
+        && (4..=HIGHEST_BCRYPT_COST).contains(&u32::from((tens - b'0') * 10 + (ones - b'0')))
+        && rest.len() == 53
+        && rest.iter().all(base64)
 }
 
 fn compare_bcrypt(password: &str, stored: &str) -> bool {

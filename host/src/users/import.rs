@@ -1,0 +1,348 @@
+//! Users moved in, a batch of lines at a time.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::io::Read;
+
+use super::line::{Line, Lines, Refusal, Zone, text};
+use super::realms::{Absent, Realm, Table};
+use crate::database::{Database, Failure, Transaction, Value};
+
+/// Rows of one statement. With the 21 columns at most that a realm has, this stays far below the
+/// parameters that SQLite (32,766) and PostgreSQL (65,535) take. SQLite looks each parameter's name
+/// up among all of the statement, so that larger statements are slower.
+const ROWS: usize = 50;
+
+/// What an import is told.
+pub struct Options {
+    /// The zone of dates that do not say theirs.
+    pub zone: Zone,
+    /// Whether columns that the realm does not have are passed over.
+    pub ignore_unknown: bool,
+    /// Lines that are read, and whose users are made in one transaction.
+    pub batch: usize,
+    /// What time it is, in unix seconds.
+    pub now: i64,
+}
+
+/// What became of a batch.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// Users that were made.
+    pub added: u64,
+    /// Users who were there already and were left as they are.
+    pub there: u64,
+    /// Lines that were not taken, in their order.
+    pub refused: Vec<Refusal>,
+    /// Bytes of the file up to its end.
+    pub bytes: u64,
+}
+
+/// A file on its way into a realm.
+pub struct Import {
+    database: Database,
+    realm: &'static Realm,
+    lines: Lines,
+    batch: usize,
+    now: i64,
+    /// The newest user's id before the first line. Whoever has a higher one came with this file.
+    newest_before: i64,
+    /// The last line of the last batch that is in.
+    in_up_to: u64,
+}
+
+impl Import {
+    /// Reads the file's header.
+    ///
+    /// # Errors
+    /// A sentence that says what is wrong with it.
+    pub async fn begin(
+        database: Database,
+        realm: &'static Realm,
+        file: Box<dyn Read>,
+        options: Options,
+    ) -> Result<Self, String> {
+        let Options { zone, ignore_unknown, batch, now } = options;
+        let lines = Lines::open(realm, file, ignore_unknown, zone, now)?;
+        let newest = database.query("SELECT COALESCE(MAX(id), 0) FROM users", Vec::new()).await;
+        let newest = newest.map_err(|failure| format!("cannot read the users: {failure}"))?;
+        let newest_before = newest.rows.first().map_or(0, |row| id(row));
+        Ok(Import { database, realm, lines, batch, now, newest_before, in_up_to: 0 })
+    }
+
+    /// Takes the next lines; `None` after the last.
+    ///
+    /// # Errors
+    /// A sentence that says up to which line everything is in. Nothing of this batch is.
+    pub async fn next_batch(&mut self) -> Result<Option<Batch>, String> {
+        let (lines, mut refused, last) = self.read().map_err(|error| self.stopped(&error))?;
+        let Some(last) = last else { return Ok(None) };
+        let written = self.write(&lines).await;
+        let mut batch = written.map_err(|failure| self.stopped(&failure.to_string()))?;
+        batch.refused.append(&mut refused);
+        batch.refused.sort_by_key(|refusal| refusal.line);
+        batch.bytes = self.lines.bytes();
+        self.in_up_to = last;
+        Ok(Some(batch))
+    }
+
+    /// The lines of a batch, those that are refused at sight, and the number of the last.
+    fn read(&mut self) -> Result<(Vec<Line>, Vec<Refusal>, Option<u64>), String> {
+        let (mut lines, mut refused, mut last) = (Vec::new(), Vec::new(), None);
+        while lines.len() + refused.len() < self.batch
+            && let Some(line) = self.lines.next()?
+        {
+            match line {
+                Ok(line) => {
+                    last = Some(line.number);
+                    lines.push(line);
+                }
+                Err(refusal) => {
+                    last = Some(refusal.line);
+                    refused.push(refusal);
+                }
+            }
+        }
+        Ok((lines, refused, last))
+    }
+
+    fn stopped(&self, error: &str) -> String {
+        let far = match self.in_up_to {
+            0 => "nothing is in yet".to_owned(),
+            line => format!("everything up to line {line} is in"),
+        };
+        format!("the import stopped: {error}; {far}, and running it again continues after that")
+    }
+
+    async fn write(&self, lines: &[Line]) -> Result<Batch, Failure> {
+        let mut batch = Batch::default();
+        if lines.is_empty() {
+            return Ok(batch);
+        }
+        let mut transaction = self.database.begin().await?;
+        for rows in lines.chunks(ROWS) {
+            self.write_rows(&mut transaction, rows.iter().collect(), &mut batch).await?;
+        }
+        transaction.commit().await?;
+        Ok(batch)
+    }
+
+    /// Makes the users of some lines. Whoever could not be made is judged, and tried again if what
+    /// stood in the way is gone: a user of the same rows who was taken back.
+    async fn write_rows(
+        &self,
+        transaction: &mut Transaction,
+        mut waiting: Vec<&Line>,
+        batch: &mut Batch,
+    ) -> Result<(), Failure> {
+        while !waiting.is_empty() {
+            let (made, left) = self.insert_users(transaction, waiting).await?;
+            let stuck = made.is_empty();
+            self.insert_sides(transaction, made, batch).await?;
+            waiting = self.judge(transaction, left, batch).await?;
+            if stuck && !waiting.is_empty() {
+                return Err(Failure::Failed(format!(
+                    "line {} is refused by the database without a reason",
+                    waiting[0].number
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// Inserts into `users` what is not in the way of a user who is there; answers with the lines
+    /// whose users were made, with their ids, and with those left.
+    async fn insert_users<'a>(
+        &self,
+        transaction: &mut Transaction,
+        lines: Vec<&'a Line>,
+    ) -> Result<(Vec<(&'a Line, i64)>, Vec<&'a Line>), Failure> {
+        let columns: Vec<_> = self.realm.columns_of(Table::Users).collect();
+        let names: Vec<&str> = columns.iter().map(|(_, column)| column.column).collect();
+        let mut parameters = Vec::with_capacity(lines.len() * (columns.len() + 1));
+        for line in &lines {
+            parameters.push(Value::Text(self.realm.name.into()));
+            parameters.extend(columns.iter().map(|(place, _)| line.values[*place].clone()));
+        }
+        let sql = format!(
+            "INSERT INTO users (realm, {}) VALUES {} ON CONFLICT DO NOTHING RETURNING id, username, email, phone",
+            names.join(", "),
+            rows(lines.len(), columns.len() + 1)
+        );
+        let found = transaction.query(&sql, parameters).await?;
+        // All that is unique, since two lines may share a username of which the second was taken.
+        let mut ids: BTreeMap<_, _> =
+            found.rows.iter().map(|row| (identity(row), id(row))).collect();
+        let (mut made, mut left) = (Vec::new(), Vec::new());
+        for line in lines {
+            let key = ["username", "email", "phone"].map(|column| self.users(line, column));
+            match ids.remove(&key) {
+                Some(id) => made.push((line, id)),
+                None => left.push(line),
+            }
+        }
+        Ok((made, left))
+    }
+
+    /// Inserts into the table beside `users`. Whoever is refused there is taken back.
+    async fn insert_sides(
+        &self,
+        transaction: &mut Transaction,
+        made: Vec<(&Line, i64)>,
+        batch: &mut Batch,
+    ) -> Result<(), Failure> {
+        if made.is_empty() {
+            return Ok(());
+        }
+        let side = &self.realm.side;
+        let columns: Vec<_> = self.realm.columns_of(Table::Side).collect();
+        let mut names = vec!["user_id"];
+        names.extend(columns.iter().map(|(_, column)| column.column));
+        names.extend(side.also.iter().map(|(column, _)| *column));
+        let mut parameters = Vec::with_capacity(made.len() * names.len());
+        for (line, id) in &made {
+            parameters.push(Value::Integer(*id));
+            parameters.extend(columns.iter().map(|(place, _)| line.values[*place].clone()));
+            parameters.extend(side.also.iter().map(|(_, value)| self.constant(value)));
+        }
+        let sql = format!(
+            "INSERT INTO {} ({}) VALUES {} ON CONFLICT DO NOTHING RETURNING user_id",
+            side.table,
+            names.join(", "),
+            rows(made.len(), names.len())
+        );
+        let found = transaction.query(&sql, parameters).await?;
+        batch.added += found.rows.len() as u64;
+        if found.rows.len() < made.len() {
+            let placed: BTreeSet<i64> = found.rows.iter().map(|row| id(row)).collect();
+            let refused: Vec<_> = made.into_iter().filter(|(_, id)| !placed.contains(id)).collect();
+            self.take_back(transaction, refused, batch).await?;
+        }
+        Ok(())
+    }
+
+    fn constant(&self, value: &Absent) -> Value {
+        match value {
+            Absent::Number(number) => Value::Integer(*number),
+            Absent::Now => Value::Integer(self.now),
+            Absent::Null | Absent::Refused | Absent::As(_) => Value::Null,
+        }
+    }
+
+    async fn take_back(
+        &self,
+        transaction: &mut Transaction,
+        refused: Vec<(&Line, i64)>,
+        batch: &mut Batch,
+    ) -> Result<(), Failure> {
+        let sql = format!("DELETE FROM users WHERE id IN {}", rows(1, refused.len()));
+        let ids = refused.iter().map(|(_, id)| Value::Integer(*id)).collect();
+        transaction.execute(&sql, ids).await?;
+        let (side, unique) = (self.realm.side.table, self.realm.side.unique.unwrap_or("user_id"));
+        let taken: Vec<&str> =
+            refused.iter().map(|(line, _)| line.text(self.realm, Table::Side, unique)).collect();
+        let sql = format!(
+            "SELECT user_id, {unique} FROM {side} WHERE {unique} IN {}",
+            rows(1, taken.len())
+        );
+        let found = transaction.query(&sql, texts(&taken)).await?;
+        let holders: BTreeMap<&str, i64> =
+            found.rows.iter().map(|row| (text(&row[1]), id(row))).collect();
+        for ((line, _), value) in refused.iter().zip(&taken) {
+            batch.refused.push(self.taken(line, unique, holders.get(value).copied().unwrap_or(0)));
+        }
+        Ok(())
+    }
+
+    /// Says for each line whose user could not be made who is in the way, and counts those who are
+    /// there already. Answers with those of whom nobody is in the way any more.
+    async fn judge<'a>(
+        &self,
+        transaction: &mut Transaction,
+        mut left: Vec<&'a Line>,
+        batch: &mut Batch,
+    ) -> Result<Vec<&'a Line>, Failure> {
+        for column in ["username", "email", "phone"] {
+            let wanted: Vec<&str> = left
+                .iter()
+                .map(|line| self.users(line, column))
+                .filter(|value| !value.is_empty())
+                .collect();
+            if wanted.is_empty() {
+                continue;
+            }
+            let sql = format!(
+                "SELECT id, username, email, phone FROM users WHERE realm = '{}' AND {column} IN {}",
+                self.realm.name,
+                rows(1, wanted.len())
+            );
+            let found = transaction.query(&sql, texts(&wanted)).await?;
+            let place = ["id", "username", "email", "phone"]
+                .iter()
+                .position(|name| *name == column)
+                .unwrap_or(1);
+            let holders: BTreeMap<&str, &Vec<Value>> =
+                found.rows.iter().map(|row| (text(&row[place]), row)).collect();
+            left.retain(|line| {
+                let Some(holder) = holders.get(self.users(line, column)) else { return true };
+                let key = ["username", "email", "phone"].map(|column| self.users(line, column));
+                if id(holder) <= self.newest_before && identity(holder) == key {
+                    batch.there += 1;
+                } else {
+                    batch.refused.push(self.taken(line, self.name(column), id(holder)));
+                }
+                false
+            });
+        }
+        Ok(left)
+    }
+
+    fn taken(&self, line: &Line, column: &str, holder: i64) -> Refusal {
+        // On SQLite nobody else can write between; a registration in the meantime would be named so, too.
+        let whom = if holder > self.newest_before {
+            "an earlier line of the file"
+        } else {
+            "a user who is there already"
+        };
+        Refusal { line: line.number, reason: format!("{column} is taken by {whom}") }
+    }
+
+    /// What a column of `users` is called in files.
+    fn name(&self, column: &'static str) -> &'static str {
+        self.realm
+            .place(Table::Users, column)
+            .map_or(column, |place| self.realm.columns[place].name)
+    }
+
+    fn users<'a>(&self, line: &'a Line, column: &str) -> &'a str {
+        line.text(self.realm, Table::Users, column)
+    }
+}
+
+/// `($1, $2), ($3, $4)`: the places of so many rows of so many values.
+fn rows(rows: usize, columns: usize) -> String {
+    let mut sql = String::with_capacity(rows * columns * 6);
+    for row in 0..rows {
+        sql.push_str(if row == 0 { "(" } else { ", (" });
+        for column in 0..columns {
+            let comma = if column == 0 { "" } else { ", " };
+            let _ = write!(sql, "{comma}${}", row * columns + column + 1);
+        }
+        sql.push(')');
+    }
+    sql
+}
+
+fn texts(values: &[&str]) -> Vec<Value> {
+    values.iter().map(|value| Value::Text((*value).to_owned())).collect()
+}
+
+/// The first column of a row.
+fn id(row: &[Value]) -> i64 {
+    if let Some(Value::Integer(id)) = row.first() { *id } else { 0 }
+}
+
+/// What is unique of a row of `id, username, email, phone`.
+fn identity(row: &[Value]) -> [&str; 3] {
+    [text(&row[1]), text(&row[2]), text(&row[3])]
+}
