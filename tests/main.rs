@@ -4,6 +4,7 @@
 mod command_line;
 mod examples;
 mod hostile;
+mod import;
 mod limits;
 mod store;
 mod support;

@@ -5,10 +5,12 @@ pub mod guests;
 pub mod postgres;
 
 use std::net::SocketAddr;
+use std::process::Command;
 use std::time::Duration;
 
 use reqwest::{Method, RequestBuilder};
 use serde_json::Value as Json;
+use sqlx::{Connection as _, Executor as _, PgConnection, SqliteConnection};
 use tempfile::TempDir;
 use wharf::database::{Database, Location, Migrations, Rows, Value};
 use wharf::{Clock, Config, Host};
@@ -200,6 +202,33 @@ impl TestHost {
     /// What the token's user is told about themselves.
     pub async fn me(&self, token: &str) -> Answer {
         self.get("/api/auth/me").bearer_auth(token).answer().await
+    }
+
+    /// The real program, at work on this host's data.
+    pub fn wharf(&self, arguments: &[&str]) -> Command {
+        let mut command = guests::wharf();
+        command.args(arguments).arg("--data").arg(&self.config.data);
+        if let Some(url) = &self.config.database {
+            command.arg("--database").arg(url);
+        }
+        command
+    }
+
+    /// Changes the tenant's tables behind the host's back, as no statement of a guest's may.
+    pub async fn change_schema(&self, statement: &'static str) {
+        match &self.config.database {
+            Some(url) => {
+                let url = format!("{url}&options=-csearch_path%3Dtenant_default");
+                let mut connection = PgConnection::connect(&url).await.expect("the database");
+                connection.execute(statement).await.expect("the statement runs");
+            }
+            None => {
+                let file = self.config.data.join("tenants/default.db");
+                let file = file.to_str().expect("a path in UTF-8");
+                let mut connection = SqliteConnection::connect(file).await.expect("the database");
+                connection.execute(statement).await.expect("the statement runs");
+            }
+        }
     }
 
     /// Changes the tenant's data behind the host's back.

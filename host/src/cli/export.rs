@@ -19,13 +19,13 @@ pub(super) struct Export {
 #[derive(Subcommand)]
 enum What {
     /// Write the users of a realm as CSV, with their password hashes.
+    ///
+    /// The file has the columns that `wharf import users` takes for the realm, with dates in unix seconds. Nobody but you
+    /// may read it. A host may be running on the same database; who changes meanwhile is written as before or after.
     Users(Users),
 }
 
-/// Write the users of a realm as CSV, with their password hashes.
-///
-/// The file has the columns that `wharf import users` takes for the realm, with dates in unix seconds. Nobody but you
-/// may read it. A host may be running on the same database; who changes meanwhile is written as before or after.
+/// `wharf export users`
 #[derive(Args)]
 #[command(after_help = "Example: wharf export users --realm store users.csv")]
 struct Users {
@@ -56,7 +56,7 @@ impl Users {
             let config = self.place.config()?;
             let written = write(self.realm, &config, std::io::stdout().lock()).await;
             let (count, _) = written.map_err(|error| format!("the export stopped: {error}"))?;
-            eprintln!("{count} users exported");
+            eprintln!("{} exported", users_of(count));
             return Ok(());
         }
         let cannot =
@@ -77,9 +77,13 @@ impl Users {
             std::io::ErrorKind::AlreadyExists => there_already(path),
             _ => cannot(&error.error),
         })?;
-        println!("{count} users exported to {}", path.display());
+        println!("{} exported to {}", users_of(count), path.display());
         Ok(())
     }
+}
+
+fn users_of(count: u64) -> String {
+    if count == 1 { "1 user".to_owned() } else { format!("{count} users") }
 }
 
 fn there_already(path: &Path) -> String {

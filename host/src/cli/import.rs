@@ -26,14 +26,14 @@ pub(super) struct Import {
 #[derive(Subcommand)]
 enum What {
     /// Take users in from a CSV file, with the password hashes that they have.
+    ///
+    /// The first line names the columns, in any order. argon2, bcrypt and md5 hashes are taken; the latter two are
+    /// replaced at the next sign-in. Users who are there already, with the same username, e-mail address and phone, are
+    /// left as they are: it is safe to run the same import twice. A host may be running on the same database.
     Users(Box<Users>),
 }
 
-/// Take users in from a CSV file, with the password hashes that they have.
-///
-/// The first line names the columns, in any order. argon2, bcrypt and md5 hashes are taken; the latter two are
-/// replaced at the next sign-in. Users who are there already, with the same username, e-mail address and phone, are
-/// left as they are: it is safe to run the same import twice. A host may be running on the same database.
+/// `wharf import users`
 #[derive(Args)]
 #[command(
     after_help = "Example: wharf import users --realm store --report refused.csv users.csv\n\nExit codes: 0 all users are in, 1 lines were refused or the import stopped, 2 it was called wrongly."

@@ -4,7 +4,7 @@
 
 use std::io::Read;
 
-use csv::{ByteRecord, ReaderBuilder};
+use csv::{ByteRecord, ReaderBuilder, Terminator};
 use jiff::civil::DateTime;
 use jiff::fmt::temporal::DateTimeParser;
 use jiff::tz::TimeZone;
@@ -90,10 +90,12 @@ impl Lines {
         let mut reader = ReaderBuilder::new()
             .flexible(true)
             .has_headers(false)
-            .from_reader(Bounded { file, left: LONGEST_LINE });
+            // Left to itself, it counts the lines of files with \r\n wrongly. `next_record` strips the \r.
+            .terminator(Terminator::Any(b'\n'))
+            .from_reader(Bounded { file, left: LONGEST_LINE, last: b'\n' });
         let mut header = ByteRecord::new();
-        let read = reader.read_byte_record(&mut header);
-        if !read.map_err(|error| format!("cannot read the header: {error}"))? {
+        let read = next_record(&mut reader, &mut header);
+        if read.map_err(|error| format!("cannot read the header: {error}"))?.is_none() {
             return Err(format!("the file is empty; {}", expected(realm)));
         }
         let places = places(realm, &header, ignore_unknown)?;
@@ -103,12 +105,9 @@ impl Lines {
 
     /// The next line, or why it is not taken. An error is no property of a line: nothing can follow.
     pub fn next(&mut self) -> Result<Option<Result<Line, Refusal>>, String> {
-        self.reader.get_mut().left = LONGEST_LINE;
-        let more = self.reader.read_byte_record(&mut self.record);
-        if !more.map_err(|error| format!("the file cannot be read on: {error}"))? {
-            return Ok(None);
-        }
-        let number = self.record.position().map_or(0, csv::Position::line);
+        let next = next_record(&mut self.reader, &mut self.record);
+        let next = next.map_err(|error| format!("the file cannot be read on: {error}"))?;
+        let Some(number) = next else { return Ok(None) };
         let line = self.check().map(|values| Line { number, values });
         Ok(Some(line.map_err(|reason| Refusal { line: number, reason })))
     }
@@ -279,10 +278,36 @@ fn unknown_column(realm: &Realm, field: usize, name: &str) -> String {
     )
 }
 
-/// A file of which only so much is read until the next line begins.
+/// Reads the next record that is no empty line; answers with the line on which it begins.
+fn next_record(
+    reader: &mut csv::Reader<Bounded>,
+    record: &mut ByteRecord,
+) -> Result<Option<u64>, csv::Error> {
+    loop {
+        reader.get_mut().left = LONGEST_LINE;
+        if !reader.read_byte_record(record)? {
+            return Ok(None);
+        }
+        // Counted back from its end: empty lines before it are part of what was read.
+        let within = record.as_slice().iter().filter(|byte| **byte == b'\n').count() as u64;
+        let number = reader.position().line().saturating_sub(1 + within);
+        if let Some(last) = record.iter().next_back().and_then(|last| last.strip_suffix(b"\r")) {
+            let last = last.to_owned();
+            if last.is_empty() && record.len() == 1 {
+                continue;
+            }
+            record.truncate(record.len() - 1);
+            record.push_field(&last);
+        }
+        return Ok(Some(number));
+    }
+}
+
+/// A file of which only so much is read until the next line begins, and whose last line is ended.
 struct Bounded {
     file: Box<dyn Read>,
     left: usize,
+    last: u8,
 }
 
 impl Read for Bounded {
@@ -293,7 +318,14 @@ impl Read for Bounded {
             )));
         }
         let most = buffer.len().min(self.left);
-        let read = self.file.read(&mut buffer[..most])?;
+        let mut read = self.file.read(&mut buffer[..most])?;
+        if read == 0 && self.last != b'\n' && !buffer.is_empty() {
+            buffer[0] = b'\n';
+            read = 1;
+        }
+        if read > 0 {
+            self.last = buffer[read - 1];
+        }
         self.left -= read;
         Ok(read)
     }
