@@ -39,6 +39,7 @@ pub(super) async fn open(file: &Path, limits: &Limits) -> Result<SqlitePool, Str
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
         .busy_timeout(limits.wait)
+        .pragma("cache_size", format!("-{}", limits.page_cache))
         // Schema text may not call functions with side effects, and text in double quotes is no string.
         .pragma("trusted_schema", "OFF");
     SqlitePoolOptions::new()
