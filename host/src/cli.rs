@@ -127,8 +127,7 @@ async fn open_tables(config: &Config) -> Result<Database, String> {
         statement: usual.statement.max(Duration::from_mins(5)),
         rows: usize::MAX,
         bytes: usize::MAX,
-        // A batch touches most pages of the indexes: a small cache would write each many times.
-        page_cache: 128 * 1024,
+        bulk: true,
     };
     app::open_data(config, limits).await
 }

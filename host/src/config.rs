@@ -112,7 +112,7 @@ impl SqlConfig {
             statement: Duration::from_millis(self.statement_milliseconds),
             rows: self.rows,
             bytes: self.bytes,
-            page_cache: Limits::PAGE_CACHE,
+            bulk: false,
         }
     }
 }

@@ -42,13 +42,8 @@ pub struct Limits {
     pub rows: usize,
     /// Bytes of one result, counted over its values.
     pub bytes: usize,
-    /// KiB of pages that a connection to SQLite keeps in memory.
-    pub page_cache: u32,
-}
-
-impl Limits {
-    /// SQLite's own default: enough for requests, of which each touches few pages.
-    pub const PAGE_CACHE: u32 = 2_000;
+    /// Whether transactions write many rows: a connection to SQLite then keeps more in memory.
+    pub bulk: bool,
 }
 
 /// A value of a parameter or a column.

@@ -21,6 +21,9 @@ const OLDEST: i32 = 3_051_003;
 const _: () =
     assert!(libsqlite3_sys::SQLITE_VERSION_NUMBER >= OLDEST, "the bundled SQLite is too old");
 
+/// Pages kept for work on many rows, as SQLite takes it: KiB with a minus sign.
+const BULK_CACHE: &str = "-65536";
+
 /// Opens a file, with the folder that it lies in.
 pub(super) async fn open(file: &Path, limits: &Limits) -> Result<SqlitePool, String> {
     let unusable = |error: &dyn std::fmt::Display| {
@@ -32,16 +35,22 @@ pub(super) async fn open(file: &Path, limits: &Limits) -> Result<SqlitePool, Str
     if let Some(folder) = file.parent() {
         std::fs::create_dir_all(folder).map_err(|error| unusable(&error))?;
     }
-    let options = SqliteConnectOptions::new()
+    let mut options = SqliteConnectOptions::new()
         .filename(file)
         .create_if_missing(true)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
         .busy_timeout(limits.wait)
-        .pragma("cache_size", format!("-{}", limits.page_cache))
         // Schema text may not call functions with side effects, and text in double quotes is no string.
         .pragma("trusted_schema", "OFF");
+    if limits.bulk {
+        options = options
+            // A transaction touches most pages of the indexes, in no order: what does not fit is written many times.
+            .pragma("cache_size", BULK_CACHE)
+            // Otherwise every statement writes the pages that it changes to a file, in case it fails half-way.
+            .pragma("temp_store", "MEMORY");
+    }
     SqlitePoolOptions::new()
         .max_connections(limits.connections)
         .acquire_timeout(limits.wait)

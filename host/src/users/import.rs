@@ -8,10 +8,10 @@ use super::line::{Line, Lines, Refusal, Zone, text};
 use super::realms::{Absent, Realm, Table};
 use crate::database::{Database, Failure, Transaction, Value};
 
-/// Rows of one statement. With the 21 columns at most that a realm has, this stays far below the
-/// parameters that SQLite (32,766) and PostgreSQL (65,535) take. SQLite looks each parameter's name
-/// up among all of the statement, so that larger statements are slower.
-const ROWS: usize = 50;
+/// Rows of one statement. The 20 columns that a realm has at most make 400 parameters, far below the
+/// 32,766 that SQLite takes and the 65,535 of PostgreSQL. More rows are slower: for each parameter
+/// SQLite's driver asks for its name, which SQLite looks up among all of the statement.
+const ROWS: usize = 20;
 
 /// What an import is told.
 pub struct Options {
@@ -159,15 +159,14 @@ impl Import {
     ) -> Result<(Vec<(&'a Line, i64)>, Vec<&'a Line>), Failure> {
         let columns: Vec<_> = self.realm.columns_of(Table::Users).collect();
         let names: Vec<&str> = columns.iter().map(|(_, column)| column.column).collect();
-        let mut parameters = Vec::with_capacity(lines.len() * (columns.len() + 1));
+        let mut parameters = Vec::with_capacity(lines.len() * columns.len());
         for line in &lines {
-            parameters.push(Value::Text(self.realm.name.into()));
             parameters.extend(columns.iter().map(|(place, _)| line.values[*place].clone()));
         }
         let sql = format!(
             "INSERT INTO users (realm, {}) VALUES {} ON CONFLICT DO NOTHING RETURNING id, username, email, phone",
             names.join(", "),
-            rows(lines.len(), columns.len() + 1)
+            rows(&format!("'{}', ", self.realm.name), lines.len(), columns.len())
         );
         let found = transaction.query(&sql, parameters).await?;
         // All that is unique, since two lines may share a username of which the second was taken.
@@ -196,36 +195,45 @@ impl Import {
         }
         let side = &self.realm.side;
         let columns: Vec<_> = self.realm.columns_of(Table::Side).collect();
-        let mut names = vec!["user_id"];
+        let constants: String =
+            side.also.iter().map(|(_, value)| self.constant(value) + ", ").collect();
+        let mut names: Vec<&str> = side.also.iter().map(|(column, _)| *column).collect();
+        names.push("user_id");
         names.extend(columns.iter().map(|(_, column)| column.column));
-        names.extend(side.also.iter().map(|(column, _)| *column));
-        let mut parameters = Vec::with_capacity(made.len() * names.len());
+        let mut parameters = Vec::with_capacity(made.len() * (columns.len() + 1));
         for (line, id) in &made {
             parameters.push(Value::Integer(*id));
             parameters.extend(columns.iter().map(|(place, _)| line.values[*place].clone()));
-            parameters.extend(side.also.iter().map(|(_, value)| self.constant(value)));
         }
         let sql = format!(
-            "INSERT INTO {} ({}) VALUES {} ON CONFLICT DO NOTHING RETURNING user_id",
+            "INSERT INTO {} ({}) VALUES {} ON CONFLICT DO NOTHING",
             side.table,
             names.join(", "),
-            rows(made.len(), names.len())
+            rows(&constants, made.len(), columns.len() + 1)
         );
-        let found = transaction.query(&sql, parameters).await?;
-        batch.added += found.rows.len() as u64;
-        if found.rows.len() < made.len() {
-            let placed: BTreeSet<i64> = found.rows.iter().map(|row| id(row)).collect();
+        let placed = transaction.execute(&sql, parameters).await?;
+        batch.added += placed;
+        if placed < made.len() as u64 {
+            let sql = format!(
+                "SELECT user_id FROM {} WHERE user_id IN {}",
+                side.table,
+                rows("", 1, made.len())
+            );
+            let ids = made.iter().map(|(_, id)| Value::Integer(*id)).collect();
+            let placed = transaction.query(&sql, ids).await?;
+            let placed: BTreeSet<i64> = placed.rows.iter().map(|row| id(row)).collect();
             let refused: Vec<_> = made.into_iter().filter(|(_, id)| !placed.contains(id)).collect();
             self.take_back(transaction, refused, batch).await?;
         }
         Ok(())
     }
 
-    fn constant(&self, value: &Absent) -> Value {
+    /// What stands in the statement itself, the same for every row.
+    fn constant(&self, value: &Absent) -> String {
         match value {
-            Absent::Number(number) => Value::Integer(*number),
-            Absent::Now => Value::Integer(self.now),
-            Absent::Null | Absent::Refused | Absent::As(_) => Value::Null,
+            Absent::Number(number) => number.to_string(),
+            Absent::Now => self.now.to_string(),
+            Absent::Null | Absent::Refused | Absent::As(_) => "NULL".to_owned(),
         }
     }
 
@@ -235,7 +243,7 @@ impl Import {
         refused: Vec<(&Line, i64)>,
         batch: &mut Batch,
     ) -> Result<(), Failure> {
-        let sql = format!("DELETE FROM users WHERE id IN {}", rows(1, refused.len()));
+        let sql = format!("DELETE FROM users WHERE id IN {}", rows("", 1, refused.len()));
         let ids = refused.iter().map(|(_, id)| Value::Integer(*id)).collect();
         transaction.execute(&sql, ids).await?;
         let (side, unique) = (self.realm.side.table, self.realm.side.unique.unwrap_or("user_id"));
@@ -243,7 +251,7 @@ impl Import {
             refused.iter().map(|(line, _)| line.text(self.realm, Table::Side, unique)).collect();
         let sql = format!(
             "SELECT user_id, {unique} FROM {side} WHERE {unique} IN {}",
-            rows(1, taken.len())
+            rows("", 1, taken.len())
         );
         let found = transaction.query(&sql, texts(&taken)).await?;
         let holders: BTreeMap<&str, i64> =
@@ -274,7 +282,7 @@ impl Import {
             let sql = format!(
                 "SELECT id, username, email, phone FROM users WHERE realm = '{}' AND {column} IN {}",
                 self.realm.name,
-                rows(1, wanted.len())
+                rows("", 1, wanted.len())
             );
             let found = transaction.query(&sql, texts(&wanted)).await?;
             let place = ["id", "username", "email", "phone"]
@@ -319,11 +327,12 @@ impl Import {
     }
 }
 
-/// `($1, $2), ($3, $4)`: the places of so many rows of so many values.
-fn rows(rows: usize, columns: usize) -> String {
-    let mut sql = String::with_capacity(rows * columns * 6);
+/// `($1, $2), ($3, $4)`: the places of so many rows of so many values, each row after some constants.
+fn rows(constants: &str, rows: usize, columns: usize) -> String {
+    let mut sql = String::with_capacity(rows * (columns * 6 + constants.len()));
     for row in 0..rows {
         sql.push_str(if row == 0 { "(" } else { ", (" });
+        sql.push_str(constants);
         for column in 0..columns {
             let comma = if column == 0 { "" } else { ", " };
             let _ = write!(sql, "{comma}${}", row * columns + column + 1);
