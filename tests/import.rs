@@ -107,16 +107,13 @@ on_both_databases! {
     }
 
     async fn running_it_twice_adds_nothing(host: TestHost) {
-        let mut file = "name,username,email,phone,password\n".to_owned();
-        for user in 0..2_500 {
-            file += &format!("A Name,user{user},{user}@example.com,,{MD5}\n");
-        }
+        let users = (0..2_500).map(|user| format!("A Name,user{user},{user}@example.com,,{MD5}\n"));
+        let file = format!("name,username,email,phone,password\n{}", users.collect::<String>());
         import(&host, "store", &file, &["--batch", "1000"]).assert(0, "2500 added, 0 there already, 0 refused");
         import(&host, "store", &file, &[]).assert(0, "0 added, 2500 there already, 0 refused");
         // What users changed since is theirs.
         rows(&host, "UPDATE users SET name = 'Another' WHERE username = 'user7' RETURNING id").await;
-        file += &format!("New,newcomer,,,{MD5}\n");
-        import(&host, "store", &file, &[]).assert(0, "1 added, 2500 there already, 0 refused");
+        import(&host, "store", format!("{file}New,newcomer,,,{MD5}\n"), &[]).assert(0, "1 added, 2500 there already, 0 refused");
         assert_eq!(rows(&host, "SELECT name FROM users WHERE username = 'user7'").await, [[text("Another")]]);
         assert_eq!(rows(&host, "SELECT COUNT(*) FROM user_profiles").await, [[Integer(2_501)]]);
     }

@@ -216,18 +216,15 @@ impl TestHost {
 
     /// Changes the tenant's tables behind the host's back, as no statement of a guest's may.
     pub async fn change_schema(&self, statement: &'static str) {
-        match &self.config.database {
-            Some(url) => {
-                let url = format!("{url}&options=-csearch_path%3Dtenant_default");
-                let mut connection = PgConnection::connect(&url).await.expect("the database");
-                connection.execute(statement).await.expect("the statement runs");
-            }
-            None => {
-                let file = self.config.data.join("tenants/default.db");
-                let file = file.to_str().expect("a path in UTF-8");
-                let mut connection = SqliteConnection::connect(file).await.expect("the database");
-                connection.execute(statement).await.expect("the statement runs");
-            }
+        if let Some(url) = &self.config.database {
+            let url = format!("{url}&options=-csearch_path%3Dtenant_default");
+            let mut connection = PgConnection::connect(&url).await.expect("the database");
+            connection.execute(statement).await.expect("the statement runs");
+        } else {
+            let file = self.config.data.join("tenants/default.db");
+            let file = file.to_str().expect("a path in UTF-8");
+            let mut connection = SqliteConnection::connect(file).await.expect("the database");
+            connection.execute(statement).await.expect("the statement runs");
         }
     }
 

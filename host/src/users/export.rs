@@ -21,8 +21,8 @@ impl Export {
     /// Begins with the oldest user.
     pub fn new(database: Database, realm: &'static Realm) -> Self {
         let columns = realm.columns.iter().map(|column| match column.table {
-            Table::Users => format!("users.{}", column.column),
-            Table::Side => format!("beside.{}", column.column),
+            Table::Users => format!("users.{}", column.sql),
+            Table::Side => format!("beside.{}", column.sql),
         });
         let columns = columns.collect::<Vec<_>>().join(", ");
         let beside = match realm.columns_of(Table::Side).next() {

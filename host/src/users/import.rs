@@ -13,6 +13,9 @@ use crate::database::{Database, Failure, Transaction, Value};
 /// SQLite's driver asks for its name, which SQLite looks up among all of the statement.
 const ROWS: usize = 20;
 
+/// The columns of `users` that no two users of a realm share.
+const KEYS: [&str; 3] = ["username", "email", "phone"];
+
 /// What an import is told.
 pub struct Options {
     /// The zone of dates that do not say theirs.
@@ -75,8 +78,9 @@ impl Import {
     /// # Errors
     /// A sentence that says up to which line everything is in. Nothing of this batch is.
     pub async fn next_batch(&mut self) -> Result<Option<Batch>, String> {
-        let (lines, mut refused, last) = self.read().map_err(|error| self.stopped(&error))?;
-        let Some(last) = last else { return Ok(None) };
+        let (lines, mut refused) = self.read().map_err(|error| self.stopped(&error))?;
+        let numbers = (lines.last().map(|line| line.number), refused.last().map(|line| line.line));
+        let Some(last) = numbers.0.max(numbers.1) else { return Ok(None) };
         let written = self.write(&lines).await;
         let mut batch = written.map_err(|failure| self.stopped(&failure.to_string()))?;
         batch.refused.append(&mut refused);
@@ -86,24 +90,18 @@ impl Import {
         Ok(Some(batch))
     }
 
-    /// The lines of a batch, those that are refused at sight, and the number of the last.
-    fn read(&mut self) -> Result<(Vec<Line>, Vec<Refusal>, Option<u64>), String> {
-        let (mut lines, mut refused, mut last) = (Vec::new(), Vec::new(), None);
+    /// The lines of a batch, and those that are refused at sight.
+    fn read(&mut self) -> Result<(Vec<Line>, Vec<Refusal>), String> {
+        let (mut lines, mut refused) = (Vec::new(), Vec::new());
         while lines.len() + refused.len() < self.batch
             && let Some(line) = self.lines.next()?
         {
             match line {
-                Ok(line) => {
-                    last = Some(line.number);
-                    lines.push(line);
-                }
-                Err(refusal) => {
-                    last = Some(refusal.line);
-                    refused.push(refusal);
-                }
+                Ok(line) => lines.push(line),
+                Err(refusal) => refused.push(refusal),
             }
         }
-        Ok((lines, refused, last))
+        Ok((lines, refused))
     }
 
     fn stopped(&self, error: &str) -> String {
@@ -150,32 +148,31 @@ impl Import {
         Ok(())
     }
 
-    /// Inserts into `users` what is not in the way of a user who is there; answers with the lines
-    /// whose users were made, with their ids, and with those left.
+    /// Inserts into `users` all in whose way nobody is; answers with the lines whose users were made,
+    /// with their ids, and with those left.
     async fn insert_users<'a>(
         &self,
         transaction: &mut Transaction,
         lines: Vec<&'a Line>,
     ) -> Result<(Vec<(&'a Line, i64)>, Vec<&'a Line>), Failure> {
         let columns: Vec<_> = self.realm.columns_of(Table::Users).collect();
-        let names: Vec<&str> = columns.iter().map(|(_, column)| column.column).collect();
+        let names: Vec<&str> = columns.iter().map(|(_, column)| column.sql).collect();
         let mut parameters = Vec::with_capacity(lines.len() * columns.len());
         for line in &lines {
             parameters.extend(columns.iter().map(|(place, _)| line.values[*place].clone()));
         }
         let sql = format!(
-            "INSERT INTO users (realm, {}) VALUES {} ON CONFLICT DO NOTHING RETURNING id, username, email, phone",
+            "INSERT INTO users (realm, {}) VALUES {} ON CONFLICT DO NOTHING RETURNING id, {}",
             names.join(", "),
-            rows(&format!("'{}', ", self.realm.name), lines.len(), columns.len())
+            rows(&format!("'{}', ", self.realm.name), lines.len(), columns.len()),
+            KEYS.join(", ")
         );
         let found = transaction.query(&sql, parameters).await?;
         // All that is unique, since two lines may share a username of which the second was taken.
-        let mut ids: BTreeMap<_, _> =
-            found.rows.iter().map(|row| (identity(row), id(row))).collect();
+        let mut ids: BTreeMap<_, _> = found.rows.iter().map(|row| (keys(row), id(row))).collect();
         let (mut made, mut left) = (Vec::new(), Vec::new());
         for line in lines {
-            let key = ["username", "email", "phone"].map(|column| self.users(line, column));
-            match ids.remove(&key) {
+            match ids.remove(&self.keys(line)) {
                 Some(id) => made.push((line, id)),
                 None => left.push(line),
             }
@@ -199,7 +196,7 @@ impl Import {
             side.also.iter().map(|(_, value)| self.constant(value) + ", ").collect();
         let mut names: Vec<&str> = side.also.iter().map(|(column, _)| *column).collect();
         names.push("user_id");
-        names.extend(columns.iter().map(|(_, column)| column.column));
+        names.extend(columns.iter().map(|(_, column)| column.sql));
         let mut parameters = Vec::with_capacity(made.len() * (columns.len() + 1));
         for (line, id) in &made {
             parameters.push(Value::Integer(*id));
@@ -237,6 +234,7 @@ impl Import {
         }
     }
 
+    /// Deletes users again whose row beside `users` has a value that somebody else has, and says who.
     async fn take_back(
         &self,
         transaction: &mut Transaction,
@@ -270,31 +268,24 @@ impl Import {
         mut left: Vec<&'a Line>,
         batch: &mut Batch,
     ) -> Result<Vec<&'a Line>, Failure> {
-        for column in ["username", "email", "phone"] {
-            let wanted: Vec<&str> = left
-                .iter()
-                .map(|line| self.users(line, column))
-                .filter(|value| !value.is_empty())
-                .collect();
+        for (place, column) in KEYS.into_iter().enumerate() {
+            let wanted = left.iter().map(|line| self.keys(line)[place]);
+            let wanted: Vec<&str> = wanted.filter(|value| !value.is_empty()).collect();
             if wanted.is_empty() {
                 continue;
             }
             let sql = format!(
-                "SELECT id, username, email, phone FROM users WHERE realm = '{}' AND {column} IN {}",
+                "SELECT id, {} FROM users WHERE realm = '{}' AND {column} IN {}",
+                KEYS.join(", "),
                 self.realm.name,
                 rows("", 1, wanted.len())
             );
             let found = transaction.query(&sql, texts(&wanted)).await?;
-            let place = ["id", "username", "email", "phone"]
-                .iter()
-                .position(|name| *name == column)
-                .unwrap_or(1);
             let holders: BTreeMap<&str, &Vec<Value>> =
-                found.rows.iter().map(|row| (text(&row[place]), row)).collect();
+                found.rows.iter().map(|row| (keys(row)[place], row)).collect();
             left.retain(|line| {
-                let Some(holder) = holders.get(self.users(line, column)) else { return true };
-                let key = ["username", "email", "phone"].map(|column| self.users(line, column));
-                if id(holder) <= self.newest_before && identity(holder) == key {
+                let Some(holder) = holders.get(self.keys(line)[place]) else { return true };
+                if id(holder) <= self.newest_before && keys(holder) == self.keys(line) {
                     batch.there += 1;
                 } else {
                     batch.refused.push(self.taken(line, self.name(column), id(holder)));
@@ -306,7 +297,7 @@ impl Import {
     }
 
     fn taken(&self, line: &Line, column: &str, holder: i64) -> Refusal {
-        // On SQLite nobody else can write between; a registration in the meantime would be named so, too.
+        // Whoever signed up since the import began is taken for one of the file's: rare, and refused as well.
         let whom = if holder > self.newest_before {
             "an earlier line of the file"
         } else {
@@ -322,8 +313,8 @@ impl Import {
             .map_or(column, |place| self.realm.columns[place].name)
     }
 
-    fn users<'a>(&self, line: &'a Line, column: &str) -> &'a str {
-        line.text(self.realm, Table::Users, column)
+    fn keys<'a>(&self, line: &'a Line) -> [&'a str; 3] {
+        KEYS.map(|column| line.text(self.realm, Table::Users, column))
     }
 }
 
@@ -351,7 +342,7 @@ fn id(row: &[Value]) -> i64 {
     if let Some(Value::Integer(id)) = row.first() { *id } else { 0 }
 }
 
-/// What is unique of a row of `id, username, email, phone`.
-fn identity(row: &[Value]) -> [&str; 3] {
+/// What stands in the [`KEYS`] of a row of theirs, after its id.
+fn keys(row: &[Value]) -> [&str; 3] {
     [text(&row[1]), text(&row[2]), text(&row[3])]
 }

@@ -289,8 +289,8 @@ fn next_record(
             return Ok(None);
         }
         // Counted back from its end: empty lines before it are part of what was read.
-        let within = record.as_slice().iter().filter(|byte| **byte == b'\n').count() as u64;
-        let number = reader.position().line().saturating_sub(1 + within);
+        let lines = record.as_slice().split(|byte| *byte == b'\n').count() as u64;
+        let number = reader.position().line().saturating_sub(lines);
         if let Some(last) = record.iter().next_back().and_then(|last| last.strip_suffix(b"\r")) {
             let last = last.to_owned();
             if last.is_empty() && record.len() == 1 {

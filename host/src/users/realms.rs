@@ -34,7 +34,7 @@ pub(super) struct Column {
     pub alias: Option<&'static str>,
     /// The table that it goes to, and what it is called there.
     pub table: Table,
-    pub column: &'static str,
+    pub sql: &'static str,
     pub kind: Kind,
     pub absent: Absent,
 }
@@ -148,12 +148,12 @@ pub static REALMS: [Realm; 3] = [
 
 /// A column of `users`.
 const fn users(column: &'static str, kind: Kind, absent: Absent) -> Column {
-    Column { name: column, alias: None, table: Table::Users, column, kind, absent }
+    Column { name: column, alias: None, table: Table::Users, sql: column, kind, absent }
 }
 
 /// A column of the table beside it.
 const fn side(column: &'static str, kind: Kind, absent: Absent) -> Column {
-    Column { name: column, alias: None, table: Table::Side, column, kind, absent }
+    Column { name: column, alias: None, table: Table::Side, sql: column, kind, absent }
 }
 
 impl Column {
@@ -185,6 +185,6 @@ impl Realm {
 
     /// The place in the line of what goes to a column of a table, if the realm has it.
     pub(super) fn place(&self, table: Table, name: &str) -> Option<usize> {
-        self.columns_of(table).find(|(_, column)| column.column == name).map(|(place, _)| place)
+        self.columns_of(table).find(|(_, column)| column.sql == name).map(|(place, _)| place)
     }
 }
