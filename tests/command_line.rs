@@ -1,6 +1,7 @@
 //! The program as operators start it: what it prints, how it fails, how it stops.
 
 mod drain;
+mod files;
 
 use std::io::{BufRead as _, BufReader, Read as _, Seek as _};
 use std::net::TcpListener;
@@ -120,12 +121,49 @@ async fn a_made_up_password_is_printed_once_and_works() {
         .expect("a password")
         .to_owned();
     let password =
-        line.split_whitespace().find(|word| word.len() == 20).expect("20 characters").to_owned();
+        line.split_whitespace().find(|word| word.len() == 16).expect("16 characters").to_owned();
     let login = format!("{}/api/auth/login?username=admin&password={password}", serving.url);
     assert_eq!(reqwest::Client::new().post(login).answer().await.code(), 20001);
     serving.stop("TERM");
     let again = Serving::start(serve(folder.path(), &guests::built_in()));
     assert!(!again.printed.contains("password"), "{}", again.printed);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_are_counted_unless_the_operator_says_otherwise() {
+    let folder = folder();
+    let limit = async |command: Command| {
+        let serving = Serving::start(command);
+        let answer = reqwest::Client::new().get(format!("{}/captcha", serving.url)).answer().await;
+        answer
+            .headers
+            .get("x-ratelimit-limit")
+            .map(|limit| limit.to_str().expect("text").to_owned())
+    };
+    assert_eq!(limit(serve(folder.path(), &guests::built_in())).await.as_deref(), Some("60"));
+    let settings = folder.path().join("wharf.toml");
+    std::fs::write(&settings, "throttle.enabled = false\n").expect("the folder is writable");
+    let mut command = serve(folder.path(), &guests::built_in());
+    command.arg("--config").arg(&settings);
+    assert_eq!(limit(command).await, None);
+}
+
+#[test]
+fn settings_of_realms_are_checked() {
+    let folder = folder();
+    let settings = folder.path().join("wharf.toml");
+    for (text, words) in [
+        (
+            "realms.store.zone = \"Asia/Shanhai\"",
+            &["realms.store.zone", "Asia/Shanhai", "+08:00"][..],
+        ),
+        ("realms.store.invitations = \"maybe\"", &["line 1", "required"][..]),
+        ("realms.store.zones = \"UTC\"", &["line 1", "zones"][..]),
+    ] {
+        std::fs::write(&settings, text).expect("the folder is writable");
+        let mut command = serve(folder.path(), &guests::built_in());
+        assert_refused(command.arg("--config").arg(&settings), words);
+    }
 }
 
 #[test]
@@ -141,11 +179,10 @@ fn a_made_up_password_is_not_lost_to_a_first_start_that_fails() {
 async fn secrets_are_never_printed() {
     let folder = folder();
     let mut command = serve(folder.path(), &guests::built_in());
-    command.env("WHARF_ADMIN_PASSWORD", "a-very-secret-password").args(["--log", "trace"]);
+    command.env("WHARF_ADMIN_PASSWORD", "a-very-secret-1").args(["--log", "trace"]);
     let serving = Serving::start(command);
     let client = reqwest::Client::new();
-    let login =
-        format!("{}/api/auth/login?username=admin&password=a-very-secret-password", serving.url);
+    let login = format!("{}/api/auth/login?username=admin&password=a-very-secret-1", serving.url);
     let answer = client.post(login).answer().await;
     let token = answer.data()["access_token"].as_str().expect("a token").to_owned();
     assert_eq!(
@@ -160,7 +197,7 @@ async fn secrets_are_never_printed() {
     let (_, printed) =
         tokio::task::spawn_blocking(move || serving.stop("TERM")).await.expect("it stops");
     assert!(printed.contains("answered"), "the log was on: {printed}");
-    for secret in ["a-very-secret-password", &token, key.trim(), "$argon2id"] {
+    for secret in ["a-very-secret-1", &token, key.trim(), "$argon2id"] {
         assert!(!printed.contains(secret), "{secret} was printed");
     }
 }

@@ -106,6 +106,16 @@ on_both_databases! {
         assert_eq!(profiles, [[text("annann"), Integer(1)], [text("bobbob"), Integer(1)]]);
     }
 
+    async fn what_stands_for_nothing_is_nothing_and_spaces_are_cut(host: TestHost) {
+        let file = format!(
+            "name,username,email,phone,email_verified_at,password\n One , firstone ,NULL,\\N,0000-00-00 00:00:00,{MD5}\nTwo,secondone,NULL,\\N,NULL,{MD5}\n"
+        );
+        import(&host, "store", file, &[]).assert(0, "2 added, 0 there already, 0 refused");
+        let users = host.sql("SELECT name, username, email, phone, email_verified_at FROM users WHERE username = 'firstone'", Vec::new()).await;
+        let text = |text: &str| Value::Text(text.into());
+        assert_eq!(users.rows, [[text("One"), text("firstone"), Value::Null, Value::Null, Value::Null]]);
+    }
+
     async fn running_it_twice_adds_nothing(host: TestHost) {
         let users = (0..2_500).map(|user| format!("A Name,user{user},{user}@example.com,,{MD5}\n"));
         let file = format!("name,username,email,phone,password\n{}", users.collect::<String>());

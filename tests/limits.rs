@@ -27,6 +27,15 @@ async fn a_head_must_arrive_in_time() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_asks_for_nothing_is_closed() {
+    let host = TestHost::with(|config| config.http.header_seconds = 1).await;
+    // Nothing at all; the beginning of HTTP/2; its whole preface with empty settings, and no request.
+    for bytes in [&b""[..], b"PRI * HT", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0"] {
+        exchange(&host, bytes).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_body_must_arrive_in_time() {
     let host = TestHost::with(|config| config.http.body_seconds = 1).await;
     let answer = exchange(

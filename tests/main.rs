@@ -1,11 +1,18 @@
 //! The tests of Wharf: every one goes through the front door, with a real database of its own and
 //! the real components.
 
+mod clients;
+mod clinic;
 mod command_line;
+mod console;
 mod examples;
 mod hostile;
 mod import;
 mod limits;
+mod pictures;
+mod realms;
 mod store;
 mod support;
+mod throttle;
 mod tidy;
+mod uploads;

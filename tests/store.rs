@@ -13,6 +13,7 @@ mod passwords;
 mod profiles;
 mod raw;
 mod register;
-mod same_answers;
+pub(crate) mod same_answers;
 mod tokens;
 mod users;
+mod wide;

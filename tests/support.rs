@@ -1,15 +1,18 @@
 //! What tests share: hosts of their own, on databases of their own, and how to ask them.
 
 mod answer;
+pub mod files;
 pub mod guests;
 pub mod postgres;
+pub mod tools;
 
 use std::net::SocketAddr;
 use std::process::Command;
 use std::time::Duration;
 
+use reqwest::multipart::{Form, Part};
 use reqwest::{Method, RequestBuilder};
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 use sqlx::{Connection as _, Executor as _, PgConnection, SqliteConnection};
 use tempfile::TempDir;
 use wharf::database::{Database, Location, Migrations, Rows, Value};
@@ -197,6 +200,92 @@ impl TestHost {
     /// Signs the admin in.
     pub async fn admin(&self) -> String {
         self.sign_in("admin", ADMIN_PASSWORD).await
+    }
+
+    /// Signs a doctor up with the password `12345678`, and in; returns the token.
+    pub async fn doctor(&self, username: &str) -> String {
+        let email = format!("{username}@example.com");
+        let body = json!({ "username": username, "password": "12345678", "email": email, "sex": 0, "age": 24 });
+        let answer = self.post("/api/auth/register").json(&body).answer().await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        self.doctor_again(username).await
+    }
+
+    /// Signs a doctor in who has signed up before, and returns the token.
+    pub async fn doctor_again(&self, username: &str) -> String {
+        let email = format!("{username}@example.com");
+        let body = json!({ "email": email, "password": "12345678" });
+        let answer = self.post("/api/auth/login").json(&body).answer().await;
+        answer.json()["access_token"].as_str().unwrap_or_else(|| panic!("{answer:?}")).to_owned()
+    }
+
+    /// Asks for a captcha of the console and returns its id and what it shows.
+    pub async fn console_captcha(&self) -> (String, String) {
+        let answer = self.get("/captcha").answer().await;
+        let id = answer.data()["id"].as_str().expect("an id").to_owned();
+        (id, answer.header("x-captcha-code").to_owned())
+    }
+
+    /// Tries to sign in to the console.
+    pub async fn console_login(&self, nickname: &str, password: &str) -> Answer {
+        let (id, code) = self.console_captcha().await;
+        let body = json!({ "nickname": nickname, "passwd": password, "captcha_id": id, "captcha_code": code });
+        self.post("/login").json(&body).answer().await
+    }
+
+    /// Signs in to the console and returns the token.
+    pub async fn console_sign_in(&self, nickname: &str, password: &str) -> String {
+        let answer = self.console_login(nickname, password).await;
+        answer.data()["token"].as_str().unwrap_or_else(|| panic!("no token: {answer:?}")).to_owned()
+    }
+
+    /// Signs the console's admin in.
+    pub async fn console_admin(&self) -> String {
+        self.console_sign_in("admin", ADMIN_PASSWORD).await
+    }
+
+    /// A form that signs a user up to the console with the password `secret-1`.
+    pub fn console_form(nickname: &str, phone: &str) -> Form {
+        let portrait = Part::bytes(files::png(8, 8)).file_name("portrait.png");
+        Form::new()
+            .part("avatar", portrait)
+            .text("nickname", nickname.to_owned())
+            .text("phone", phone.to_owned())
+            .text("passwd", "secret-1")
+            .text("repasswd", "secret-1")
+            .text("name", "测试用户5")
+            .text("position", "职位1")
+            .text("email", format!("{phone}@example.com"))
+    }
+
+    /// Signs a user up to the console, who waits for approval, and returns the user's id.
+    pub async fn console_user(&self, nickname: &str, phone: &str) -> i64 {
+        let form = TestHost::console_form(nickname, phone);
+        let answer = self.put("/signUp").multipart(form).answer().await;
+        assert_eq!(answer.json()["status"], true, "{answer:?}");
+        let sql = "SELECT id FROM users WHERE realm = 'console' AND username = $1";
+        match self.sql(sql, vec![Value::Text(nickname.to_owned())]).await.rows[0][0] {
+            Value::Integer(id) => id,
+            _ => panic!("no user {nickname}"),
+        }
+    }
+
+    /// The keys of all blobs that are stored.
+    pub fn blobs(&self) -> Vec<String> {
+        let base = self.config.data.join("tenants/default/blobs");
+        let (mut keys, mut folders) = (Vec::new(), vec![base.clone()]);
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).expect("a folder").flatten() {
+                if entry.path().is_dir() {
+                    folders.push(entry.path());
+                } else {
+                    let path = entry.path();
+                    let key = path.strip_prefix(&base).expect("a path below");
+                    keys.push(key.to_string_lossy().into_owned());
+                }
+            }
+        }
+        keys
     }
 
     /// What the token's user is told about themselves.

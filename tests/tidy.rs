@@ -79,6 +79,14 @@ fn only_the_corridor_knows_hyper() {
 }
 
 #[test]
+fn only_one_room_knows_where_files_lie_how_requests_are_counted_and_what_the_time_is_elsewhere() {
+    assert_only("object_store", &["blobs"]);
+    assert_only("governor", &["admission"]);
+    assert_only("jiff", &["clock", "users"]);
+    assert_only("csv", &["users", "cli"]);
+}
+
+#[test]
 fn only_identity_knows_how_tokens_are_signed() {
     assert_only("jsonwebtoken", &["identity"]);
 }

@@ -4,13 +4,17 @@ mod first_start;
 
 use std::collections::BTreeMap;
 use std::fs::DirBuilder;
-use std::net::SocketAddr;
+use std::net::{Ipv6Addr, SocketAddr};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use crate::admission::Admission;
+use crate::admission::throttle::{self, Throttle};
 use crate::bindings::exports::wharf::plugin::handler::Route;
+use crate::blobs::Blobs;
 use crate::capabilities::cache::Entries;
 use crate::capabilities::passwords::Hasher;
 use crate::capabilities::{Group, Origin, Shared};
@@ -22,7 +26,7 @@ use crate::identity::{Caller, Issuer, Keys};
 use crate::instance::{Engine, Revision};
 use crate::listener;
 use crate::router::Router;
-use crate::tenant::{GroupConfig, Served, Tenant};
+use crate::tenant::{Served, Tenant};
 
 /// The tenant that the built-in API belongs to.
 const DEFAULT_TENANT: &str = "default";
@@ -68,7 +72,7 @@ impl App {
             router,
             tenant,
             admission: Admission::new(config.admission),
-            http: config.http,
+            http: config.http.clone(),
             address,
         };
         Ok(Built { app, made_up_password })
@@ -88,11 +92,14 @@ async fn tenant(config: &Config, clock: Clock) -> Result<Tenant, String> {
     )
     .await?;
     let database = open_data(config, config.sql.limits()).await?;
-    let issuer = Issuer::open(DEFAULT_TENANT, config.tokens, &keys, host, clock.clone())
+    let issuer = Issuer::open(DEFAULT_TENANT, config.lifetimes(), &keys, host, clock.clone())
         .await
         .map_err(|failure| format!("cannot read which tokens were revoked: {failure}"))?;
+    let files = config.data.join("tenants").join(DEFAULT_TENANT).join("blobs");
+    let blobs = Blobs::open(&config.blobs, &files, DEFAULT_TENANT).await?;
     let shared = Shared {
         database,
+        blobs,
         cache: Entries::new(config.cache_capability, clock.clone()),
         issuer,
         hasher: Hasher::new(config.passwords),
@@ -136,10 +143,11 @@ async fn load_groups(config: &Config, tenant: &Tenant) -> Result<Router, String>
             config.components.display()
         ));
     }
+    let usual = throttle::GroupConfig::default();
+    let throttle = Throttle::new(config.throttle, usual, &tenant.shared.clock);
     let mut groups = Vec::new();
     for (name, file) in files {
-        let settings = config.group(&name);
-        let loaded = load_group(&engine, &compiler, config, tenant, &name, &file, settings).await;
+        let loaded = load_group(&engine, &compiler, config, tenant, &name, &file, &throttle).await;
         let (served, routes) =
             loaded.map_err(|error| format!("component {name} ({}) {error}", file.display()))?;
         tracing::info!(component = %name, digest = %served.group.origin.digest, routes = routes.len(), "loaded");
@@ -155,8 +163,14 @@ async fn load_group(
     tenant: &Tenant,
     name: &str,
     file: &Path,
-    settings: GroupConfig,
+    throttle: &Arc<Throttle>,
 ) -> Result<(Arc<Served>, Vec<Route>), String> {
+    let settings = config.group(name);
+    // Groups that set nothing of their own count a caller's requests together.
+    let throttle = match settings.throttle {
+        throttle::GroupConfig { usual: None, sign_in: None } => Arc::clone(throttle),
+        own => Throttle::new(config.throttle, own, &tenant.shared.clock),
+    };
     let bytes = std::fs::read(file).map_err(|error| format!("cannot be read: {error}"))?;
     let compiling = Arc::clone(compiler);
     let artifact = tokio::task::spawn_blocking(move || compiling.load(&bytes))
@@ -171,9 +185,10 @@ async fn load_group(
     };
     let revision = Revision::link(engine, &artifact, name, &settings.grants, config.limits)?;
     let shared = Arc::clone(&tenant.shared);
-    let group = Arc::new(Group { origin, settings: settings.settings, shared });
+    let group = Arc::new(Group { origin, settings: settings.settings, throttle, shared });
     let served = Served { group, revision };
-    let guest = served.guest(Caller::Anonymous, "deploy".into());
+    let nobody = Ipv6Addr::UNSPECIFIED.into();
+    let guest = served.guest(Caller::Anonymous, nobody, "deploy".into(), Bytes::new());
     let routes = served
         .revision
         .routes(guest)

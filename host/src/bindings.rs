@@ -6,5 +6,6 @@ wasmtime::component::bindgen!({
     world: "plugin",
     imports: { default: async | trappable },
     exports: { default: async },
+    ownership: Borrowing { duplicate_if_necessary: false },
     with: { "wharf:plugin/database.transaction": crate::capabilities::database::OpenTransaction },
 });

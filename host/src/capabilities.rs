@@ -3,6 +3,7 @@
 //! A [`Guest`] lives as long as one request. Each room borrows from it what its interface needs; the
 //! linker of a component offers only what its group has been granted, so that imports are rights.
 
+pub mod blobs;
 pub mod cache;
 pub mod clock;
 pub mod database;
@@ -10,15 +11,20 @@ pub mod log;
 pub mod passwords;
 pub mod random;
 pub mod settings;
+pub mod throttle;
 pub mod tokens;
 pub mod wasi;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use wasmtime::component::Linker;
 
+use crate::admission::throttle::{Allowance, Throttle, TooOften};
+use crate::blobs::{Blobs, Reading};
 use crate::clock::Clock;
 use crate::database::Database;
 use crate::identity::{Caller, Issuer};
@@ -46,6 +52,8 @@ pub struct Shared {
     pub hasher: Arc<Hasher>,
     /// Its cache.
     pub cache: Entries,
+    /// Its files.
+    pub blobs: Blobs,
     /// The process's clock.
     pub clock: Clock,
 }
@@ -56,6 +64,8 @@ pub struct Group {
     pub origin: Origin,
     /// What `settings.get` tells it.
     pub settings: BTreeMap<String, String>,
+    /// How often its routes may be called.
+    pub throttle: Arc<Throttle>,
     /// What it shares with the tenant's other groups.
     pub shared: Arc<Shared>,
 }
@@ -69,6 +79,12 @@ pub struct Guest {
     pub caller: Caller,
     /// The request's id.
     pub request: Arc<str>,
+    /// The request's body, of which `blobs.keep` stores parts.
+    pub body: Bytes,
+    /// The client's address.
+    pub address: IpAddr,
+    /// What its calls have left for the response.
+    pub left: Left,
     /// Caps what the instance itself may take.
     pub limits: wasmtime::StoreLimits,
     /// Bytes that may still be logged.
@@ -77,6 +93,15 @@ pub struct Guest {
     pub transactions: database::Transactions,
     /// `wasi:*`: what is open.
     pub wasi: wasi::Wasi,
+}
+
+/// What a guest's calls have left for the host to make of the response.
+#[derive(Default)]
+pub struct Left {
+    /// What `throttle.attempt` last said.
+    pub attempt: Option<Result<Allowance, TooOften>>,
+    /// What `blobs.respond` has made the response's body.
+    pub blob: Option<Reading>,
 }
 
 /// A right to import one interface.
@@ -91,6 +116,10 @@ pub enum Grant {
     Tokens,
     /// `wharf:plugin/cache`
     Cache,
+    /// `wharf:plugin/blobs`
+    Blobs,
+    /// `wharf:plugin/throttle`
+    Throttle,
     /// `wharf:plugin/log`
     Log,
     /// `wharf:plugin/clock`
@@ -103,11 +132,13 @@ pub enum Grant {
 
 impl Grant {
     /// Every grant there is.
-    pub const ALL: [Grant; 8] = [
+    pub const ALL: [Grant; 10] = [
         Grant::Database,
         Grant::Passwords,
         Grant::Tokens,
         Grant::Cache,
+        Grant::Blobs,
+        Grant::Throttle,
         Grant::Log,
         Grant::Clock,
         Grant::Random,
@@ -121,6 +152,8 @@ impl Grant {
             Grant::Passwords => "passwords",
             Grant::Tokens => "tokens",
             Grant::Cache => "cache",
+            Grant::Blobs => "blobs",
+            Grant::Throttle => "throttle",
             Grant::Log => "log",
             Grant::Clock => "clock",
             Grant::Random => "random",
@@ -134,6 +167,8 @@ impl Grant {
             Grant::Passwords => passwords::link(linker),
             Grant::Tokens => tokens::link(linker),
             Grant::Cache => cache::link(linker),
+            Grant::Blobs => blobs::link(linker),
+            Grant::Throttle => throttle::link(linker),
             Grant::Log => log::link(linker),
             Grant::Clock => clock::link(linker),
             Grant::Random => random::link(linker),

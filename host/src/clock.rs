@@ -1,5 +1,7 @@
 //! The time, from one place, so that tests can move it.
 
+pub mod zones;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};

@@ -9,8 +9,8 @@ use serde::Deserialize;
 
 use crate::capabilities::{cache, passwords};
 use crate::database::Limits;
-use crate::tenant::GroupConfig;
-use crate::{admission, identity, instance, listener};
+use crate::tenant::{GroupConfig, RealmConfig};
+use crate::{admission, blobs, clock, identity, instance, listener};
 
 /// All settings. `wharf.example.toml` shows each with its default.
 #[derive(Clone, Deserialize)]
@@ -40,14 +40,21 @@ pub struct Config {
     pub limits: instance::Limits,
     /// How many requests may be going on at once.
     pub admission: admission::Config,
+    /// How often somebody may call.
+    pub throttle: admission::throttle::Config,
     /// What statements may take.
     pub sql: SqlConfig,
     /// How long tokens live.
     pub tokens: identity::Config,
     /// How many passwords are hashed at once.
     pub passwords: passwords::Config,
+    /// Where files lie, and how large they may be.
+    pub blobs: blobs::Config,
     /// What the cache capability keeps.
     pub cache_capability: cache::Config,
+    /// The users of each kind, by realm.
+    #[serde(deserialize_with = "RealmConfig::read")]
+    pub realms: BTreeMap<String, RealmConfig>,
     /// Grants and settings of endpoint groups, by name.
     pub groups: BTreeMap<String, GroupConfig>,
 }
@@ -66,10 +73,13 @@ impl Default for Config {
             http: listener::Config::default(),
             limits: instance::Limits::default(),
             admission: admission::Config::default(),
+            throttle: admission::throttle::Config::default(),
             sql: SqlConfig::default(),
             tokens: identity::Config::default(),
             passwords: passwords::Config::default(),
+            blobs: blobs::Config::default(),
             cache_capability: cache::Config::default(),
+            realms: RealmConfig::built_in(),
             groups: BTreeMap::new(),
         }
     }
@@ -151,6 +161,32 @@ impl Config {
                 self.listen
             ));
         }
+        if self.sql.connections == 0 {
+            return Err(
+                "sql.connections is 0, and no statement could run; set it to 1 or more".into()
+            );
+        }
+        for (name, realm) in &self.realms {
+            if let Some(host) = realm.hosts.iter().flatten().find(|host| host.contains([':', '/']))
+            {
+                return Err(format!(
+                    "realms.{name}.hosts holds {host:?}; write host names without a scheme or port"
+                ));
+            }
+            let seconds = [realm.lifetime_seconds, realm.refresh_seconds, realm.idle_seconds];
+            if seconds.into_iter().flatten().any(|seconds| seconds <= 0) {
+                return Err(format!(
+                    "a number of seconds in [realms.{name}] is not positive; tokens would be over before they begin"
+                ));
+            }
+            if let Some(zone) =
+                realm.zone.as_ref().filter(|zone| clock::zones::find(zone).is_none())
+            {
+                return Err(format!(
+                    "realms.{name}.zone is {zone:?}, which is no time zone; write a name such as \"Asia/Shanghai\" or an offset such as \"+08:00\""
+                ));
+            }
+        }
         Ok(())
     }
 
@@ -163,15 +199,27 @@ impl Config {
             self.components.clone(),
             self.key_file.clone(),
         );
-        let limits = (self.http, self.limits, self.admission, self.sql, self.tokens);
+        let limits =
+            (self.http.clone(), self.limits, self.admission, self.throttle, self.sql, self.tokens);
+        let capabilities = (self.passwords, self.cache_capability, self.blobs.clone());
         (
             places,
             self.database.is_some(),
             limits,
-            self.passwords,
-            self.cache_capability,
+            capabilities,
+            self.realms.clone(),
             self.groups.clone(),
         )
+    }
+
+    /// How long the tokens of each realm live.
+    pub fn lifetimes(&self) -> identity::Lifetimes {
+        let lifetime = |realm: &RealmConfig| identity::Config {
+            lifetime_seconds: realm.lifetime_seconds.unwrap_or(self.tokens.lifetime_seconds),
+            refresh_seconds: realm.refresh_seconds.unwrap_or(self.tokens.refresh_seconds),
+        };
+        let realms = self.realms.iter().map(|(name, realm)| (name.clone(), lifetime(realm)));
+        identity::Lifetimes { usual: self.tokens, realms: realms.collect() }
     }
 
     /// Where compiled components are kept.
@@ -179,9 +227,11 @@ impl Config {
         self.cache.clone().unwrap_or_else(|| self.data.join("cache"))
     }
 
-    /// The grants and settings of a group.
+    /// The grants and settings of a group, with those of the realms.
     pub fn group(&self, name: &str) -> GroupConfig {
         let mut group = self.groups.get(name).cloned().unwrap_or_default();
+        let realms = self.realms.iter().flat_map(|(name, realm)| realm.settings(name));
+        group.settings.extend(realms);
         if name == "captcha" && self.captcha_reveal {
             group.settings.insert("reveal".into(), "1".into());
         }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::admission::throttle::TooOften;
+
 /// Why a request was not answered by its component.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -23,6 +25,8 @@ pub enum Error {
     BodyIncomplete,
     /// More requests are waiting than may.
     Overloaded,
+    /// The caller has called too often.
+    TooOften(TooOften),
     /// The component failed: it trapped, ran over a limit or answered what HTTP cannot carry.
     Guest(String),
 }
@@ -38,6 +42,9 @@ impl fmt::Display for Error {
             Error::BodyTooLarge => f.write_str("the body is larger than the route takes"),
             Error::BodyIncomplete => f.write_str("the body did not arrive whole"),
             Error::Overloaded => f.write_str("more requests are waiting than may"),
+            Error::TooOften(TooOften { limit, .. }) => {
+                write!(f, "more than {limit} requests a minute")
+            }
             Error::Guest(cause) => f.write_str(cause),
         }
     }

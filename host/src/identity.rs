@@ -6,10 +6,12 @@
 mod keys;
 mod revocations;
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::clock::Clock;
 use crate::database::{Database, Failure};
@@ -33,6 +35,21 @@ impl Default for Config {
     }
 }
 
+/// How long tokens live, by realm.
+#[derive(Clone, Debug)]
+pub struct Lifetimes {
+    /// In realms that have none of their own.
+    pub usual: Config,
+    /// In these realms.
+    pub realms: BTreeMap<String, Config>,
+}
+
+impl Lifetimes {
+    fn of(&self, realm: &str) -> Config {
+        self.realms.get(realm).copied().unwrap_or(self.usual)
+    }
+}
+
 /// Longer texts are no tokens of ours and are not looked at.
 const LONGEST_TOKEN: usize = 4096;
 
@@ -47,6 +64,8 @@ pub struct Subject {
     pub name: String,
     /// The user's roles.
     pub roles: Vec<String>,
+    /// What else a new token says to clients; a verified one is not asked for it.
+    pub claims: Map<String, Value>,
 }
 
 /// A user whose token has been verified; only [`Issuer::verify`] makes one.
@@ -77,7 +96,7 @@ pub enum Caller {
     /// No token was sent.
     Anonymous,
     /// A valid token was sent.
-    Identity(Identity),
+    Identity(Arc<Identity>),
     /// A token was sent and is refused.
     Rejected(Rejection),
 }
@@ -98,6 +117,8 @@ pub enum Rejection {
 pub struct Token {
     /// The signed text.
     pub text: String,
+    /// Its id.
+    pub id: String,
     /// Its lifetime in seconds.
     pub expires_in: i64,
 }
@@ -128,11 +149,18 @@ struct Claims {
     roles: Vec<String>,
     /// The user's generation at the time of issue: see [`Revocations`].
     generation: i64,
+    /// What else it says to clients.
+    #[serde(flatten, skip_deserializing)]
+    more: Map<String, Value>,
 }
+
+/// The names that only the host says something under.
+const OWN_CLAIMS: [&str; 10] =
+    ["iss", "aud", "sub", "iat", "nbf", "exp", "jti", "name", "roles", "generation"];
 
 /// Makes, verifies and ends the tokens of one tenant.
 pub struct Issuer {
-    config: Config,
+    lifetimes: Lifetimes,
     name: String,
     signing: EncodingKey,
     verifying: DecodingKey,
@@ -145,7 +173,7 @@ impl Issuer {
     /// An issuer for `tenant`, which remembers what it ended in the host's database.
     pub async fn open(
         tenant: &str,
-        config: Config,
+        lifetimes: Lifetimes,
         keys: &Keys,
         database: Database,
         clock: Clock,
@@ -160,7 +188,7 @@ impl Issuer {
         validation.validate_exp = false;
         validation.leeway = 0;
         Ok(Issuer {
-            config,
+            lifetimes,
             name,
             signing: EncodingKey::from_secret(keys.tokens()),
             verifying: DecodingKey::from_secret(keys.tokens()),
@@ -172,7 +200,7 @@ impl Issuer {
 
     /// Says who sent this text as their token.
     pub fn verify(&self, text: &str) -> Caller {
-        self.accept(text).map_or_else(Caller::Rejected, Caller::Identity)
+        self.accept(text).map(Arc::new).map_or_else(Caller::Rejected, Caller::Identity)
     }
 
     /// Issues a token to a user who has just signed in.
@@ -183,7 +211,8 @@ impl Issuer {
 
     /// Exchanges a token for a new one and ends the old one; of several at once, one succeeds.
     pub async fn refresh(&self, old: &Identity) -> Result<Token, Refused> {
-        if self.clock.now() >= old.signed_in.saturating_add(self.config.refresh_seconds) {
+        let refreshable = self.lifetimes.of(&old.subject.realm).refresh_seconds;
+        if self.clock.now() >= old.signed_in.saturating_add(refreshable) {
             return Err(Refused::TooOld);
         }
         if !self.end(old).await.map_err(Refused::Unavailable)? {
@@ -231,7 +260,13 @@ impl Issuer {
         {
             return Err(Rejection::Revoked);
         }
-        let subject = Subject { user, realm: claims.aud, name: claims.name, roles: claims.roles };
+        let subject = Subject {
+            user,
+            realm: claims.aud,
+            name: claims.name,
+            roles: claims.roles,
+            claims: Map::new(),
+        };
         Ok(Identity {
             subject,
             token: claims.jti,
@@ -241,22 +276,25 @@ impl Issuer {
         })
     }
 
-    fn sign(&self, subject: Subject, signed_in: i64, generation: i64) -> Token {
+    fn sign(&self, mut subject: Subject, signed_in: i64, generation: i64) -> Token {
         let now = self.clock.now();
+        let lifetime = self.lifetimes.of(&subject.realm).lifetime_seconds;
+        subject.claims.retain(|name, _| !OWN_CLAIMS.contains(&name.as_str()));
         let claims = Claims {
             iss: self.name.clone(),
             aud: subject.realm,
             sub: subject.user.to_string(),
             iat: signed_in,
             nbf: now,
-            exp: now + self.config.lifetime_seconds,
+            exp: now.saturating_add(lifetime),
             jti: keys::random_id(),
             name: subject.name,
             roles: subject.roles,
             generation,
+            more: subject.claims,
         };
         let text = jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &self.signing)
             .expect("claims of text and numbers can be written as JSON");
-        Token { text, expires_in: self.config.lifetime_seconds }
+        Token { text, id: claims.jti, expires_in: lifetime }
     }
 }

@@ -24,7 +24,7 @@ use crate::bindings::exports::wharf::plugin::handler::Route;
 use crate::bindings::wharf::plugin::http::{Request, Response};
 use crate::bindings::wharf::plugin::log::Level;
 use crate::capabilities::log::Log;
-use crate::capabilities::{self, Grant, Guest};
+use crate::capabilities::{self, Grant, Guest, Left};
 use crate::compiler::Artifact;
 
 /// What one call may take. Every field is a setting in `[limits]`.
@@ -184,14 +184,18 @@ impl Revision {
 
     /// Asks the component for its routes.
     pub async fn routes(&self, guest: Guest) -> Result<Vec<Route>, CallFailed> {
-        self.call(guest, async |plugin, store| {
+        let called = self.call(guest, async |plugin, store| {
             plugin.wharf_plugin_handler().call_routes(store).await
-        })
-        .await
+        });
+        called.await.map(|(routes, _)| routes)
     }
 
-    /// Has a fresh instance answer one request.
-    pub async fn handle(&self, guest: Guest, request: &Request) -> Result<Response, CallFailed> {
+    /// Has a fresh instance answer one request; gives back what its calls have left for the response.
+    pub async fn handle(
+        &self,
+        guest: Guest,
+        request: Request<'_>,
+    ) -> Result<(Response, Left), CallFailed> {
         self.call(guest, async |plugin, store| {
             plugin.wharf_plugin_handler().call_handle(store, request).await
         })
@@ -202,7 +206,7 @@ impl Revision {
         &self,
         guest: Guest,
         function: impl AsyncFnOnce(&crate::bindings::Plugin, &mut Store<Guest>) -> wasmtime::Result<T>,
-    ) -> Result<T, CallFailed> {
+    ) -> Result<(T, Left), CallFailed> {
         let mut store = self.store(guest);
         let done = in_time(self.limits.call_milliseconds, async {
             let plugin = self.pre.instantiate_async(&mut store).await?;
@@ -211,7 +215,7 @@ impl Revision {
         .await;
         log_output(store.data_mut());
         match done {
-            Ok(Ok(value)) => Ok(value),
+            Ok(Ok(value)) => Ok((value, std::mem::take(&mut store.data_mut().left))),
             Ok(Err(error)) => Err(CallFailed(cause(&error))),
             Err(_) => Err(CallFailed(format!(
                 "the call took longer than {} ms (limits.call_milliseconds)",

@@ -17,13 +17,15 @@
 //! 9. [`response`] turns the answer, or the [`error`], into HTTP.
 //!
 //! Around it: [`config`] is read once, [`app`] puts the parts together, [`compiler`] makes
-//! components runnable, [`database`] is SQLite or PostgreSQL, [`users`] moves users in and out,
-//! [`clock`] tells the time, and [`cli`] holds the commands. Host and components meet in `wit/` alone; `tests/tidy.rs` holds
+//! components runnable, [`database`] is SQLite or PostgreSQL, [`blobs`] is a folder or S3, [`clock`]
+//! tells the time, [`users`] moves users in and out, and [`cli`] holds the commands. Host and
+//! components meet in `wit/` alone; `tests/tidy.rs` holds
 //! who may know what.
 
 pub mod admission;
 pub mod app;
 pub mod bindings;
+pub mod blobs;
 pub mod capabilities;
 pub mod cli;
 pub mod clock;

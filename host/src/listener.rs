@@ -8,15 +8,16 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
+use ipnet::IpNet;
 use serde::Deserialize;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use crate::app::App;
 use crate::request;
 
 /// What clients may take, in `[http]`.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// Seconds in which a request's head must arrive.
@@ -27,6 +28,8 @@ pub struct Config {
     pub body_seconds: u64,
     /// Bytes of a request's body, where a route does not say otherwise.
     pub body_bytes: usize,
+    /// Networks of the proxies in front, whose `x-forwarded-for` is believed.
+    pub proxies: Vec<IpNet>,
     /// Seconds that requests in flight get to finish when the host stops.
     pub drain_seconds: u64,
 }
@@ -38,6 +41,7 @@ impl Default for Config {
             header_bytes: 64 * 1024,
             body_seconds: 30,
             body_bytes: 1024 * 1024,
+            proxies: Vec::new(),
             drain_seconds: 30,
         }
     }
@@ -54,15 +58,22 @@ pub async fn serve(app: Arc<App>, listener: TcpListener, mut stop: watch::Receiv
                     // Answers are written whole: waiting for more to send would only delay them.
                     let _ = stream.set_nodelay(true);
                     let app = Arc::clone(&app);
+                    let asked = Arc::new(Notify::new());
+                    let silent = silence(Arc::clone(&asked), app.http.header_seconds);
                     let service = service_fn(move |request| {
+                        asked.notify_one();
                         let app = Arc::clone(&app);
                         async move { Ok::<_, Infallible>(request::answer(&app, client, request).await) }
                     });
                     let connection = server.serve_connection(TokioIo::new(stream), service).into_owned();
                     let connection = connections.watch(connection);
                     tokio::spawn(async move {
-                        if let Err(error) = connection.await {
-                            tracing::debug!(%client, error, "a connection broke");
+                        tokio::select! {
+                            biased;
+                            done = connection => if let Err(error) = done {
+                                tracing::debug!(%client, error, "a connection broke");
+                            },
+                            () = silent => tracing::debug!(%client, "a connection asked for nothing (http.header_seconds)"),
                         }
                     });
                 }
@@ -83,6 +94,14 @@ pub async fn serve(app: Arc<App>, listener: TcpListener, mut stop: watch::Receiv
             seconds = app.http.drain_seconds,
             "requests in flight were cut off (http.drain_seconds)"
         );
+    }
+}
+
+/// Ends when a connection has not brought a whole head in time; never once it has. Hyper's own time
+/// begins with the first byte of HTTP/1 alone.
+async fn silence(asked: Arc<Notify>, seconds: u64) {
+    if tokio::time::timeout(Duration::from_secs(seconds), asked.notified()).await.is_ok() {
+        std::future::pending::<()>().await;
     }
 }
 

@@ -1,42 +1,57 @@
 //! The corridor: one request's walk from its head to its answer.
 
-use std::borrow::Cow;
-use std::net::SocketAddr;
+mod inputs;
+
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use bytes::Bytes;
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
 use hyper::header::{self, HeaderMap};
 use hyper::http::request::Parts;
 use hyper::{Method, Request, StatusCode};
 use serde_json::json;
 
+use crate::admission::throttle::{Allowance, Bucket};
 use crate::app::App;
+use crate::bindings::exports::wharf::plugin::handler::Throttle;
 use crate::bindings::wharf::plugin::http as wit;
 use crate::error::Error;
 use crate::identity::{Caller, Rejection};
 use crate::response::{self, Answer};
 use crate::router::{Found, Route};
 
+/// What is known of a request, besides its head, when it has arrived whole from a caller who may send it.
+struct Received {
+    body: Bytes,
+    /// The client's address.
+    client: IpAddr,
+    caller: Caller,
+    id: Arc<str>,
+}
+
 /// Answers one request. Whatever happens, there is an answer.
-pub async fn answer(app: &App, client: SocketAddr, request: Request<Incoming>) -> Answer {
+pub async fn answer(app: &Arc<App>, sender: SocketAddr, request: Request<Incoming>) -> Answer {
     let id = request_id();
     let (head, body) = request.into_parts();
-    let answered = respond(app, client, &head, body, &id).await;
-    let answer = answered.unwrap_or_else(|error| {
-        tracing::debug!(request = &*id, method = %head.method, path = head.uri.path(), %error, "not answered by a component");
-        response::from_error(&error)
-    });
-    tracing::debug!(request = &*id, method = %head.method, path = head.uri.path(), status = answer.status().as_u16(), "answered");
-    response::finish(answer, head.uri.path(), &id)
+    let path = head.uri.path();
+    let answer = match respond(app, sender, &head, body, &id).await {
+        Ok(answer) => answer,
+        Err(error) => {
+            tracing::debug!(request = &*id, method = %head.method, path, %error, "not answered by a component");
+            response::readable(response::from_error(&error), &head.headers)
+        }
+    };
+    tracing::debug!(request = &*id, method = %head.method, path, status = answer.status().as_u16(), "answered");
+    response::finish(answer, path, &id)
 }
 
 async fn respond(
-    app: &App,
-    client: SocketAddr,
+    app: &Arc<App>,
+    sender: SocketAddr,
     head: &Parts,
     body: Incoming,
     id: &Arc<str>,
@@ -45,54 +60,83 @@ async fn respond(
     if let Some(answer) = about_the_host(app, &head.method, path).await {
         return answer;
     }
-    if head.method == Method::OPTIONS {
-        let allowed = app.router.allowed(path).ok_or(Error::NotFound)?;
+    if head.method == Method::OPTIONS
+        && let Some(allowed) = app.router.options(path)?
+    {
         return Ok(response::options(path, &allowed, &head.headers));
     }
     let found = app.router.find(head.method.as_str(), path)?;
     let body = read(app, found.route, body).await?;
     let caller = admit_caller(app, found.route, head, &body)?;
-    let _permit = app.admission.admit().await?;
-    call(app, client, head, body, found, caller, id).await
+    let client = inputs::client(sender.ip(), &head.headers, &app.http.proxies);
+    let allowance = count(found.route, client, &caller)?;
+    let received = Received { body, client, caller, id: Arc::clone(id) };
+    let mut answer = if matches!(head.method, Method::GET | Method::HEAD) {
+        call(app, found, head, received).await?
+    } else {
+        finish_call(app, head.clone(), received).await?
+    };
+    if let Some(allowance) = allowance {
+        response::allow(&mut answer, allowance);
+    }
+    Ok(answer)
+}
+
+/// Has the route's group answer, to the end also when the client leaves: what was begun to be changed
+/// is not left half done.
+async fn finish_call(app: &Arc<App>, head: Parts, received: Received) -> Result<Answer, Error> {
+    let app = Arc::clone(app);
+    let call = tokio::spawn(async move {
+        let found = app.router.find(head.method.as_str(), head.uri.path())?;
+        call(&app, found, &head, received).await
+    });
+    call.await.unwrap_or_else(|failed| Err(Error::Guest(format!("its call ended early: {failed}"))))
 }
 
 /// Has the route's group answer in a fresh instance.
 async fn call(
     app: &App,
-    client: SocketAddr,
-    head: &Parts,
-    body: Bytes,
     found: Found<'_>,
-    caller: Caller,
-    id: &Arc<str>,
+    head: &Parts,
+    received: Received,
 ) -> Result<Answer, Error> {
+    let _permit = app.admission.admit().await?;
     let Found { route, parameters } = found;
-    let revision = &route.served.revision;
+    let Received { body, client, caller, id } = received;
+    let (origin, address) = (origin(app, head), client.to_string());
+    let headers = headers(&head.headers);
+    let method = if head.method == Method::HEAD { "GET" } else { head.method.as_str() };
+    let parameters: Vec<(&str, &str)> =
+        parameters.iter().map(|(name, value)| (&**name, &**value)).collect();
+    // The guest is shown a copy, since the capabilities keep the caller that was verified.
+    let shown = caller.clone();
+    let roles = roles(&shown);
     let request = wit::Request {
-        method: if head.method == Method::HEAD {
-            "GET".to_owned()
-        } else {
-            head.method.to_string()
-        },
-        origin: origin(app, head),
-        path: head.uri.path().to_owned(),
-        query: head.uri.query().unwrap_or_default().to_owned(),
+        method,
+        origin: &origin,
+        path: head.uri.path(),
+        query: head.uri.query().unwrap_or_default(),
         route: route.index,
-        path_parameters: parameters,
-        headers: headers(&head.headers),
-        body: body.into(),
-        client_address: client.ip().to_string(),
-        request_id: id.to_string(),
-        caller: caller_of(&caller),
+        path_parameters: &parameters,
+        headers: &headers,
+        body: &body,
+        client_address: &address,
+        request_id: &id,
+        caller: caller_of(&shown, &roles),
     };
-    let guest = route.served.guest(caller, Arc::clone(id));
-    let answered = match revision.handle(guest, &request).await {
-        Ok(answered) => response::from_guest(answered, revision.limits().response_bytes),
+    let revision = &route.served.revision;
+    let guest = route.served.guest(caller, client, Arc::clone(&id), body.clone());
+    let answered = match revision.handle(guest, request).await {
+        Ok((answered, left)) => {
+            let most = revision.limits().response_bytes;
+            let answer = response::from_guest(answered, left.blob, most);
+            answer.map(|answer| response::with_attempt(answer, left.attempt))
+        }
         Err(failed) => Err(Error::Guest(failed.0)),
     };
     if let Err(error) = &answered {
         let origin = &route.served.group.origin;
-        tracing::error!(request = &**id, tenant = %origin.tenant, component = %origin.group, digest = %origin.digest, cause = error.to_string(), "a component failed");
+        tracing::error!(request = &*id, tenant = %origin.tenant, component = %origin.group, digest = %origin.digest, cause = error.to_string(), "a component failed");
     }
     answered
 }
@@ -123,24 +167,55 @@ fn told(status: StatusCode, text: &str) -> Answer {
     response::json_answer(status, &json!({ "status": text }))
 }
 
+/// Bytes of a body beyond its limit that are read and thrown away: a client that is still sending
+/// when the connection closes would lose the answer that tells it why.
+const LINGER: usize = 16 * 1024 * 1024;
+
 /// Reads the whole body, within the route's limit and in time.
-async fn read(app: &App, route: &Route, body: Incoming) -> Result<Bytes, Error> {
+async fn read(app: &App, route: &Route, mut body: Incoming) -> Result<Bytes, Error> {
     if body.is_end_stream() {
         return Ok(Bytes::new());
     }
     let limit = route.body_limit.unwrap_or(app.http.body_bytes);
-    let whole = Limited::new(body, limit).collect();
-    let arrived = tokio::time::timeout(Duration::from_secs(app.http.body_seconds), whole).await;
-    match arrived {
-        Ok(Ok(whole)) => Ok(whole.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Error::BodyTooLarge),
-        Ok(Err(_)) | Err(_) => Err(Error::BodyIncomplete),
-    }
+    let read = async {
+        // One buffer, as large as the client announces: pieces that are joined at the end would be
+        // in memory twice.
+        let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+        let mut whole = BytesMut::with_capacity(if announced > limit { 0 } else { announced });
+        let mut arrived = 0;
+        while let Some(frame) = body.frame().await {
+            let Ok(piece) = frame.map_err(|_| Error::BodyIncomplete)?.into_data() else { continue };
+            arrived += piece.len();
+            if arrived > limit.saturating_add(LINGER) {
+                break;
+            }
+            if arrived.max(announced) <= limit {
+                whole.extend_from_slice(&piece);
+            }
+        }
+        if arrived > limit { Err(Error::BodyTooLarge) } else { Ok(whole.freeze()) }
+    };
+    tokio::time::timeout(Duration::from_secs(app.http.body_seconds), read)
+        .await
+        .unwrap_or(Err(Error::BodyIncomplete))
+}
+
+/// Counts the request towards what its caller may send in a minute.
+fn count(route: &Route, client: IpAddr, caller: &Caller) -> Result<Option<Allowance>, Error> {
+    let bucket = match (route.throttle, caller) {
+        (Throttle::Unlimited, _) => return Ok(None),
+        (Throttle::Usual, Caller::Identity(identity)) => {
+            let subject = identity.subject();
+            Bucket::User { realm: &subject.realm, id: subject.user }
+        }
+        (Throttle::Usual, Caller::Anonymous | Caller::Rejected(_)) => Bucket::Address(client),
+    };
+    route.served.group.throttle.count(bucket).map_err(Error::TooOften)
 }
 
 /// Verifies the token, if there is one, and turns those away whom the route is not for.
 fn admit_caller(app: &App, route: &Route, head: &Parts, body: &[u8]) -> Result<Caller, Error> {
-    let caller = match token(head, body) {
+    let caller = match inputs::token(head, body) {
         Some(token) => app.tenant.shared.issuer.verify(&token),
         None => Caller::Anonymous,
     };
@@ -155,58 +230,24 @@ fn admit_caller(app: &App, route: &Route, head: &Parts, body: &[u8]) -> Result<C
     }
 }
 
-/// Looks for a token in the order of the original systems: the header, the query, the body, a cookie.
-fn token<'a>(head: &'a Parts, body: &'a [u8]) -> Option<Cow<'a, str>> {
-    bearer(&head.headers)
-        .map(Cow::Borrowed)
-        .or_else(|| form_field(head.uri.query().unwrap_or_default().as_bytes()))
-        .or_else(|| body_field(&head.headers, body))
-        .or_else(|| cookie(&head.headers).map(Cow::Borrowed))
-}
-
-/// `Authorization: Bearer …` (RFC 6750, section 2.1), the scheme in any case.
-fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
-}
-
-fn form_field(form: &[u8]) -> Option<Cow<'_, str>> {
-    form_urlencoded::parse(form)
-        .find(|(name, value)| name == "token" && !value.is_empty())
-        .map(|(_, value)| value)
-}
-
-fn body_field<'a>(headers: &HeaderMap, body: &'a [u8]) -> Option<Cow<'a, str>> {
-    #[derive(serde::Deserialize)]
-    struct Body {
-        token: Option<String>,
+fn roles(caller: &Caller) -> Vec<&str> {
+    match caller {
+        Caller::Identity(identity) => identity.subject().roles.iter().map(String::as_str).collect(),
+        Caller::Anonymous | Caller::Rejected(_) => Vec::new(),
     }
-    let kind = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
-    if kind.contains("json") {
-        return serde_json::from_slice::<Body>(body).ok()?.token.map(Cow::Owned);
-    }
-    if kind.starts_with("application/x-www-form-urlencoded") {
-        return form_field(body);
-    }
-    None
 }
 
-fn cookie(headers: &HeaderMap) -> Option<&str> {
-    let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-    cookies.flat_map(|value| value.split(';')).find_map(|pair| pair.trim().strip_prefix("token="))
-}
-
-fn caller_of(caller: &Caller) -> wit::Caller {
+fn caller_of<'a>(caller: &'a Caller, roles: &'a [&'a str]) -> wit::Caller<'a> {
     match caller {
         Caller::Anonymous => wit::Caller::Anonymous,
         Caller::Identity(identity) => {
             let subject = identity.subject();
             wit::Caller::Identity(wit::Identity {
                 user_id: subject.user,
-                realm: subject.realm.clone(),
-                name: subject.name.clone(),
-                roles: subject.roles.clone(),
-                token_id: identity.token().to_owned(),
+                realm: &subject.realm,
+                name: &subject.name,
+                roles,
+                token_id: identity.token(),
             })
         }
         Caller::Rejected(rejection) => wit::Caller::Rejected(match rejection {
@@ -218,14 +259,14 @@ fn caller_of(caller: &Caller) -> wit::Caller {
 }
 
 /// All headers but those that carry secrets of the caller's.
-fn headers(headers: &HeaderMap) -> Vec<(String, Vec<u8>)> {
+fn headers(headers: &HeaderMap) -> Vec<(&str, &[u8])> {
     let secret = |name: &header::HeaderName| {
         *name == header::AUTHORIZATION
             || *name == header::COOKIE
             || *name == header::PROXY_AUTHORIZATION
     };
     let kept = headers.iter().filter(|(name, _)| !secret(name));
-    kept.map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec())).collect()
+    kept.map(|(name, value)| (name.as_str(), value.as_bytes())).collect()
 }
 
 /// Scheme and authority as the client wrote them; the listener's own address if it wrote none.

@@ -1,22 +1,31 @@
 //! A component's answer, or an [`Error`], as HTTP.
 
 use bytes::Bytes;
-use http_body_util::Full;
+use futures_util::TryStreamExt as _;
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt as _, Either, Full, StreamBody};
+use hyper::body::Frame;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Response, StatusCode};
 use serde_json::{Value, json};
 
+use crate::admission::throttle::{Allowance, TooOften};
 use crate::bindings::wharf::plugin::http as wit;
+use crate::blobs::{Failure, Reading};
 use crate::error::Error;
 
-/// What goes out: bodies are complete, since components hand them over whole.
-pub type Answer = Response<Full<Bytes>>;
+/// What goes out. Components hand bodies over whole, but for blobs, which are sent as they are read.
+pub type Answer = Response<Either<Full<Bytes>, UnsyncBoxBody<Bytes, Failure>>>;
 
 /// The paths that pages of any origin may call (contract of the API: every `/api` route).
 const OPEN_TO_ALL_ORIGINS: &str = "/api/";
 
 /// Turns a component's response into HTTP; what HTTP cannot carry is the component's failure.
-pub fn from_guest(response: wit::Response, most_bytes: usize) -> Result<Answer, Error> {
+pub fn from_guest(
+    response: wit::Response,
+    blob: Option<Reading>,
+    most_bytes: usize,
+) -> Result<Answer, Error> {
     let wit::Response { status, headers, body } = response;
     let status = StatusCode::from_u16(status)
         .ok()
@@ -33,8 +42,18 @@ pub fn from_guest(response: wit::Response, most_bytes: usize) -> Result<Answer, 
             "it answered with {size} bytes, and may with {most_bytes} (limits.response_bytes)"
         )));
     }
-    let mut answer = Response::new(Full::new(Bytes::from(body)));
+    let size = blob.as_ref().map(|blob| blob.size);
+    let body = match blob {
+        None => Either::Left(Full::new(Bytes::from(body))),
+        Some(blob) => {
+            Either::Right(StreamBody::new(blob.content.map_ok(Frame::data)).boxed_unsync())
+        }
+    };
+    let mut answer = Response::new(body);
     *answer.status_mut() = status;
+    if let Some(size) = size {
+        answer.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(size));
+    }
     for (name, value) in headers {
         let invalid = || {
             Error::Guest(format!(
@@ -82,15 +101,57 @@ pub fn from_error(error: &Error) -> Answer {
             insert(answer.headers_mut(), header::RETRY_AFTER, "1");
             answer
         }
+        Error::TooOften(too_often) => {
+            let body = json!({ "message": "Too Many Attempts." });
+            with_attempt(json_answer(StatusCode::TOO_MANY_REQUESTS, &body), Some(Err(*too_often)))
+        }
         Error::Guest(_) => {
             json_answer(StatusCode::INTERNAL_SERVER_ERROR, &json!({ "message": "Server Error" }))
         }
     }
 }
 
+const RATE_LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
+const RATE_REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
+const RATE_RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
+
+/// Tells the caller how often they may call, unless the answer tells of a narrower limit.
+pub fn allow(answer: &mut Answer, allowance: Allowance) {
+    if answer.headers().contains_key(RATE_LIMIT) {
+        return;
+    }
+    insert(answer.headers_mut(), RATE_LIMIT, &allowance.limit.to_string());
+    insert(answer.headers_mut(), RATE_REMAINING, &allowance.remaining.to_string());
+}
+
+/// Tells the caller what came of an attempt that was counted by account.
+pub fn with_attempt(mut answer: Answer, attempt: Option<Result<Allowance, TooOften>>) -> Answer {
+    match attempt {
+        None => {}
+        Some(Ok(allowance)) => allow(&mut answer, allowance),
+        Some(Err(TooOften { limit, wait, at })) => {
+            allow(&mut answer, Allowance { limit, remaining: 0 });
+            insert(answer.headers_mut(), header::RETRY_AFTER, &wait.to_string());
+            insert(answer.headers_mut(), RATE_RESET, &at.to_string());
+        }
+    }
+    answer
+}
+
+/// Lets pages of any origin read an answer of the host's own, in which nothing is secret.
+pub fn readable(mut answer: Answer, asked: &HeaderMap) -> Answer {
+    if let Some(origin) = asked.get(header::ORIGIN) {
+        let headers = answer.headers_mut();
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+        headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+        headers.insert(header::VARY, HeaderValue::from_static("origin"));
+    }
+    answer
+}
+
 /// An answer with a JSON body.
 pub fn json_answer(status: StatusCode, body: &Value) -> Answer {
-    let mut answer = Response::new(Full::new(Bytes::from(body.to_string())));
+    let mut answer = Response::new(Either::Left(Full::new(Bytes::from(body.to_string()))));
     *answer.status_mut() = status;
     answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     answer
@@ -99,7 +160,7 @@ pub fn json_answer(status: StatusCode, body: &Value) -> Answer {
 /// The answer to OPTIONS on a path that is known: its methods, or what a browser's preflight asks
 /// for (the Fetch standard, section 3.3).
 pub fn options(path: &str, allowed: &[&str], asked: &HeaderMap) -> Answer {
-    let mut answer = Response::new(Full::default());
+    let mut answer = Response::new(Either::Left(Full::default()));
     let headers = answer.headers_mut();
     match asked.get(header::ACCESS_CONTROL_REQUEST_METHOD) {
         Some(method)

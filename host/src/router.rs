@@ -3,12 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::bindings::exports::wharf::plugin::handler::{self, Access};
+use crate::bindings::exports::wharf::plugin::handler::{self, Access, Throttle};
 use crate::error::Error;
 use crate::tenant::Served;
 
 /// The methods that routes may have, in the order of the `Allow` header.
-const METHODS: [&str; 6] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
+const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+
+/// The method of a route that answers all those that its path has no route for.
+const EVERY_METHOD: &str = "*";
 
 /// All routes of a tenant.
 pub struct Router {
@@ -29,6 +32,8 @@ pub struct Route {
     pub index: u32,
     /// The realm whose users may call it; anybody if there is none.
     pub realm: Option<String>,
+    /// How often it may be called.
+    pub throttle: Throttle,
     /// The largest body that it takes; the host's default if there is none.
     pub body_limit: Option<usize>,
 }
@@ -67,7 +72,8 @@ impl Router {
     pub fn find(&self, method: &str, path: &str) -> Result<Found<'_>, Error> {
         let found = self.paths.at(path).map_err(|_| Error::NotFound)?;
         let wanted = if method == "HEAD" { "GET" } else { method };
-        let Some(route) = found.value.routes.get(wanted) else {
+        let routes = &found.value.routes;
+        let Some(route) = routes.get(wanted).or_else(|| routes.get(EVERY_METHOD)) else {
             return Err(Error::MethodNotAllowed {
                 method: method.to_owned(),
                 allowed: found.value.allowed(),
@@ -81,9 +87,12 @@ impl Router {
         Ok(Found { route, parameters })
     }
 
-    /// The methods of a path, in the order of the `Allow` header; none for an unknown path.
-    pub fn allowed(&self, path: &str) -> Option<Vec<&'static str>> {
-        self.paths.at(path).ok().map(|found| found.value.allowed())
+    /// What the host says to OPTIONS: the methods of a path in the order of the `Allow` header, unless
+    /// the path has a route that answers for itself.
+    pub fn options(&self, path: &str) -> Result<Option<Vec<&'static str>>, Error> {
+        let path = self.paths.at(path).map_err(|_| Error::NotFound)?.value;
+        let own = ["OPTIONS", EVERY_METHOD].iter().any(|method| path.routes.contains_key(*method));
+        Ok((!own).then(|| path.allowed()))
     }
 }
 
@@ -109,9 +118,10 @@ fn enter(
 ) -> Result<(), String> {
     let name = &served.group.origin.group;
     let handler::Route { method, path, .. } = &route;
-    if method == "HEAD" || !METHODS.contains(&method.as_str()) {
+    let known = METHODS.contains(&method.as_str()) || method == EVERY_METHOD;
+    if method == "HEAD" || !known {
         return Err(format!(
-            "component {name} declares the method {method:?} for {path}; use one of GET, POST, PUT, PATCH, DELETE"
+            "component {name} declares the method {method:?} for {path}; use one of GET, POST, PUT, PATCH, DELETE, OPTIONS, *"
         ));
     }
     if !path.starts_with('/') || path.contains(['?', '#']) {
@@ -127,6 +137,7 @@ fn enter(
             Access::Public => None,
             Access::SignedIn(realm) => Some(realm),
         },
+        throttle: route.throttle,
         body_limit: route.body_limit.map(|limit| limit as usize),
     };
     let before = templates

@@ -34,7 +34,7 @@ on_both_databases! {
         let made = host.post("/api/user_addresses").query(&ADDRESS).bearer_auth(&token).answer().await;
         let expected = json!({
             "province": "consequatur", "city": "possimus", "district": "at", "address": "eligendi", "zip": "et",
-            "contact_name": "cupiditate", "contact_phone": "voluptatem", "user_id": 2,
+            "contact_name": "cupiditate", "contact_phone": "voluptatem", "user_id": 3,
             "updated_at": "2023-11-15 06:13:20", "created_at": "2023-11-15 06:13:20", "id": 1,
         });
         made.assert_envelope(expected, 20001, "操作成功");
@@ -82,7 +82,7 @@ on_both_databases! {
         }
         assert_eq!(host.get("/api/user_addresses").bearer_auth(&other).answer().await.data()["total"], 0);
         assert_eq!(host.get("/api/user_addresses").bearer_auth(&admin).answer().await.data()["total"], 1);
-        assert_eq!(host.put("/api/user_addresses/1").query(&ADDRESS).bearer_auth(&admin).answer().await.data()["user_id"], 2);
+        assert_eq!(host.put("/api/user_addresses/1").query(&ADDRESS).bearer_auth(&admin).answer().await.data()["user_id"], 3);
         assert_eq!(host.delete("/api/user_addresses/1").bearer_auth(&admin).answer().await.code(), 20001);
     }
 

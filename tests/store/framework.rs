@@ -9,22 +9,27 @@ use crate::support::{Ask as _, TestHost};
 async fn an_unknown_path_is_not_found() {
     let host = TestHost::on_sqlite().await;
     for path in [
-        "/",
         "/api",
         "/api/",
         "/api/nothing",
         "/api/user_info/a/b",
         "/api/auth/me/",
         "/api/../api/auth/me/x",
+        "/",
+        "/nothing",
+        "/user/57/x",
     ] {
         for method in [Method::GET, Method::POST, Method::OPTIONS, Method::HEAD] {
             let answer = host.request(method.clone(), path).answer().await;
-            let body = if method == Method::HEAD { "" } else { r#"{"message":""}"# };
-            assert_eq!(
-                (answer.status.as_u16(), answer.body.as_str()),
-                (404, body),
-                "{method} {path}"
-            );
+            let body = match &method {
+                &Method::HEAD => String::new(),
+                _ if path.starts_with("/api") => r#"{"message":""}"#.to_owned(),
+                _ => format!(
+                    r#"{{"status":false,"data":[],"message":"请求地址不存在","cmd":"{}"}}"#,
+                    &path[1..]
+                ),
+            };
+            assert_eq!((answer.status.as_u16(), answer.body), (404, body), "{method} {path}");
         }
     }
 }
@@ -33,12 +38,14 @@ async fn an_unknown_path_is_not_found() {
 async fn another_method_is_not_allowed() {
     let host = TestHost::on_sqlite().await;
     for (method, path, allowed) in [
-        ("POST", "/api/auth/me", "GET, HEAD"),
+        ("PUT", "/api/auth/me", "GET, HEAD, POST"),
         ("GET", "/api/auth/login", "POST"),
         ("HEAD", "/api/auth/login", "POST"),
         ("PATCH", "/api/user_addresses", "GET, HEAD, POST"),
         ("GET", "/api/user_info/admin", "PUT, DELETE"),
-        ("TRACE", "/api/auth/refresh", "PUT"),
+        ("PATCH", "/api/auth/logout", "POST, DELETE"),
+        ("GET", "/login", "POST, OPTIONS"),
+        ("TRACE", "/api/auth/refresh", "POST, PUT"),
         ("BREW", "/api/user_profiles", "GET, HEAD"),
         ("POST", "/healthz", "GET, HEAD"),
     ] {
@@ -120,7 +127,9 @@ async fn health_and_readiness_are_told() {
 async fn bodies_have_a_limit() {
     let host = TestHost::with(|config| config.http.body_bytes = 1000).await;
     let body = |bytes: usize| {
-        host.post("/api/auth/login").header("content-type", "text/plain").body("x".repeat(bytes))
+        host.post("/api/auth/login?username=a")
+            .header("content-type", "text/plain")
+            .body("x".repeat(bytes))
     };
     assert_eq!(body(1000).answer().await.code(), 10001);
     assert_eq!(body(1001).answer().await.status, 413);

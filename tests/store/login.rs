@@ -14,7 +14,7 @@ on_both_databases! {
         assert_eq!((&answer.data()["token_type"], &answer.data()["expires_in"]), (&json!("Bearer"), &json!(60)));
         let me = host.me(answer.data()["access_token"].as_str().expect("a token")).await;
         let expected = json!({
-            "id": 2,
+            "id": 3,
             "name": "A Name",
             "username": "ipsaipsa",
             "email": null,

@@ -1,6 +1,7 @@
 //! `PUT /api/user/password/{username}`.
 
 use serde_json::Value;
+use wharf::database::Value as Column;
 
 use crate::support::{Ask as _, on_both_databases};
 
@@ -23,6 +24,26 @@ on_both_databases! {
         // The clock stands still: a sign-in of the same second counts as later all the same.
         let fresh = host.sign_in("ipsaipsa", "secret-2").await;
         assert_eq!(host.me(&fresh).await.code(), 20001);
+    }
+
+    async fn a_sign_in_at_the_same_time_does_not_undo_a_change(host: TestHost) {
+        host.register("ipsaipsa").await;
+        // The hash of an old system is replaced at the sign-in; one of today's is left as it is.
+        let today = host.sql("SELECT password FROM users WHERE username = 'ipsaipsa'", Vec::new()).await.rows.remove(0).remove(0);
+        for hash in [Column::Text("5926ed10493e613137208e1d5360d8f3".into()), today].iter().cycle().take(12) {
+            let set = "UPDATE users SET password = $1 WHERE username = 'ipsaipsa' RETURNING id";
+            host.sql(set, vec![hash.clone()]).await;
+            let token = host.sign_in("ipsaipsa", "secret-1").await;
+            host.sql(set, vec![hash.clone()]).await;
+            let change = host.put("/api/user/password/ipsaipsa").query(&CHANGE).bearer_auth(&token);
+            let (login, changed) = tokio::join!(host.login("ipsaipsa", "secret-1"), change.answer());
+            assert_eq!(changed.code(), 20001);
+            assert_eq!(host.login("ipsaipsa", "secret-1").await.code(), 10003, "the old password");
+            assert_eq!(host.login("ipsaipsa", "secret-2").await.code(), 20001, "the new password");
+            if let Some(token) = login.data()["access_token"].as_str() {
+                host.me(token).await.assert_unauthenticated();
+            }
+        }
     }
 
     async fn each_rule_has_its_message_in_order(host: TestHost) {

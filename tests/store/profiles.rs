@@ -14,7 +14,7 @@ on_both_databases! {
         assert_eq!(keys(&own), PROFILE);
         let inputs = [("real_name", "李四"), ("sex", "0"), ("birthday", "2000-02-29"), ("age", "二十"), ("user_id", "1")];
         let changed = host.put("/api/user_profiles/1?profile_id=9").query(&inputs).bearer_auth(&token).answer().await.data();
-        assert_eq!((&changed["real_name"], &changed["sex"], &changed["birthday"], &changed["age"], &changed["user_id"]), (&json!("李四"), &json!(0), &json!("2000-02-29"), &json!("二十"), &json!(2)));
+        assert_eq!((&changed["real_name"], &changed["sex"], &changed["birthday"], &changed["age"], &changed["user_id"]), (&json!("李四"), &json!(0), &json!("2000-02-29"), &json!("二十"), &json!(3)));
         let deleted = host.delete("/api/user_profiles/1?profile_id=9").bearer_auth(&token).answer().await;
         deleted.assert_envelope(json!("1"), 20001, "操作成功");
         let gone = host.get("/api/user_profiles").bearer_auth(&token).answer().await;

@@ -128,7 +128,7 @@ async fn a_body_in_chunks_has_the_same_limit() {
     let chunk = format!("64\r\n{}\r\n", "x".repeat(100));
     for (chunks, expected) in [(10, 200), (11, 413), (500, 413)] {
         let request = format!(
-            "POST /api/auth/login HTTP/1.1\r\nhost: a\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n{}0\r\n\r\n",
+            "POST /api/auth/login?username=a HTTP/1.1\r\nhost: a\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n{}0\r\n\r\n",
             chunk.repeat(chunks)
         );
         let answer = send(&host, request.as_bytes()).await;

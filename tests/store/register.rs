@@ -18,7 +18,7 @@ on_both_databases! {
         answer.assert_envelope(data, 20001, "操作成功");
         let token = host.sign_in("ipsaipsa", "secret-1").await;
         let profile = host.get("/api/user_profiles").bearer_auth(&token).answer().await;
-        assert_eq!((profile.data()["user_id"].as_i64(), profile.data()["sex"].as_i64()), (Some(2), Some(1)));
+        assert_eq!((profile.data()["user_id"].as_i64(), profile.data()["sex"].as_i64()), (Some(3), Some(1)));
     }
 
     async fn each_rule_has_its_message_in_order(host: TestHost) {
@@ -105,7 +105,7 @@ on_both_databases! {
         let me = host.me(&host.sign_in("ipsaipsa", "secret-1").await).await.data();
         assert_eq!((&me["email"], &me["phone"], &me["avatar"]), (&json!("a@b.c"), &json!("13800000000"), &json!("/a.png")));
         // What nobody may choose for themselves is ignored.
-        assert_eq!((&me["status"], &me["id"]), (&json!(1), &json!(2)));
+        assert_eq!((&me["status"], &me["id"]), (&json!(1), &json!(3)));
     }
 
     async fn the_use_of_an_invitation_is_counted(host: TestHost) {
@@ -120,18 +120,20 @@ on_both_databases! {
 #[tokio::test(flavor = "multi_thread")]
 async fn invitations_can_be_required() {
     let host = TestHost::with(|config| {
-        config
-            .groups
-            .entry("auth".into())
-            .or_default()
-            .settings
-            .insert("invitations".into(), "required".into());
+        let store = config.realms.entry("store".into()).or_default();
+        store.invitations = Some(wharf::tenant::Invitations::Required);
     })
     .await;
     let inputs = host.registration("ipsaipsa").await;
     let answer = host.post("/api/auth/register").query(&inputs).answer().await;
     answer.assert_envelope(json!("welcome"), 10003, "邀请码无效");
-    host.sql("INSERT INTO invitation_codes (code) VALUES ('welcome') RETURNING code", Vec::new())
-        .await;
+    host.sql(
+        "INSERT INTO invitation_codes (code, usage_limit) VALUES ('welcome', 1) RETURNING code",
+        Vec::new(),
+    )
+    .await;
     host.register("ipsaipsa").await;
+    let inputs = host.registration("quodquod").await;
+    let used_up = host.post("/api/auth/register").query(&inputs).answer().await;
+    used_up.assert_envelope(json!("welcome"), 10003, "邀请码无效");
 }

@@ -1,6 +1,5 @@
 //! A PostgreSQL server of the test process's own, which ends with it.
 
-use std::io::Write as _;
 use std::net::TcpListener;
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
@@ -10,6 +9,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
+
+use super::tools;
 
 /// The URL of a new, empty database; `None`, loudly, where PostgreSQL is missing.
 pub async fn fresh_database() -> Option<String> {
@@ -32,16 +33,12 @@ fn url(port: u16, database: &str) -> String {
 /// The server's port, once it answers.
 fn server() -> Option<u16> {
     static SERVER: OnceLock<Option<u16>> = OnceLock::new();
-    *SERVER.get_or_init(|| match programs() {
-        Some(programs) => Some(start(&programs)),
-        None if std::env::var("WHARF_REQUIRE_POSTGRES").is_ok_and(|value| value == "1") => {
-            panic!("PostgreSQL is required by WHARF_REQUIRE_POSTGRES, and initdb was not found")
+    *SERVER.get_or_init(|| {
+        let programs = programs();
+        if programs.is_none() {
+            tools::skip("PostgreSQL (initdb)");
         }
-        None => {
-            // Written past the harness, which would keep it to itself while the test passes.
-            let _ = writeln!(std::io::stderr(), "\nSKIPPED: all tests on PostgreSQL, since initdb was not found; install PostgreSQL to run them\n");
-            None
-        }
+        programs.map(|programs| start(&programs))
     })
 }
 

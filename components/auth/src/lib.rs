@@ -1,62 +1,70 @@
-//! `auth`: signing up, signing in, and the tokens that come of it.
+//! `auth`: signing up, signing in, and the tokens that come of it. A file per realm.
 
+mod clinic;
+mod console;
+mod realm;
 mod store;
 
-use wharf_kit::store::{STORE, done};
-use wharf_kit::{Endpoint, Error, Request, Response, json, optional, required};
+use wharf_kit::{Endpoint, Error, Request, Response, answer, json, optional, required};
 
-wharf_kit::export!(ENDPOINTS);
+use crate::realm::Realm;
 
-const ENDPOINTS: &[Endpoint] = &[
-    Endpoint::get("/api/response_code", response_code)
-        .tag("general")
-        .summary("What the codes of the envelope mean.")
-        .parameters(&[optional("10001", "Any of the codes; ignored.")]),
-    Endpoint::post("/api/auth/register", store::register)
+wharf_kit::export!(SHARED, store::ENDPOINTS, clinic::ENDPOINTS, console::ENDPOINTS, ELSEWHERE);
+
+/// The routes that two realms have at the same path.
+const SHARED: &[Endpoint] = &[
+    Endpoint::post("/api/auth/register", register)
         .tag("auth")
-        .summary("Signs a user up.")
+        .summary("Signs a user up; which realm's is told by what is sent.")
         .parameters(&[
-            required("name", "The name to be called by."),
-            required("username", "At least 6 letters and digits."),
-            required("password", "At least 6 letters, digits, dashes and underscores."),
-            required("password_confirmation", "The same again."),
-            required("invitation_code", "The code of an invitation."),
-            required("captcha_key", "The key of a captcha."),
-            required("captcha_code", "What its picture shows."),
-            optional("email", "An e-mail address."),
-            optional("phone", "A phone number."),
-            optional("avatar", "The address of a picture."),
+            required("username", "store: at least 6 letters and digits; clinic: 3 to 16 characters."),
+            required("password", "store: at least 6 letters, digits, dashes and underscores; clinic: 8 to 20 characters."),
+            optional("name", "store, required: the name to be called by."),
+            optional("password_confirmation", "store, required: the password again."),
+            optional("invitation_code", "store, required: the code of an invitation."),
+            optional("captcha_key", "store, required: the key of a captcha."),
+            optional("captcha_code", "store, required: what its picture shows."),
+            optional("email", "An e-mail address; required for clinic."),
+            optional("phone", "store: a phone number."),
+            optional("avatar", "store: the address of a picture."),
+            optional("sex", "clinic, required: 0 male, 1 female, 2 undisclosed."),
+            optional("age", "clinic, required: 0 to 150."),
         ]),
-    Endpoint::post("/api/auth/login", store::login)
+    Endpoint::post("/api/auth/login", login)
         .tag("auth")
-        .summary("Signs a user in.")
+        .summary("Signs a user in; which realm's is told by what is sent.")
         .parameters(&[
-            required("username", "A username, an e-mail address or a phone number."),
+            optional("username", "store: a username, an e-mail address or a phone number."),
+            optional("email", "clinic: the e-mail address."),
             required("password", "The password."),
         ]),
-    Endpoint::delete("/api/auth/logout", store::logout)
-        .signed_in(STORE)
-        .tag("auth")
-        .summary("Ends the token that it is called with."),
-    Endpoint::put("/api/auth/refresh", store::refresh)
-        .signed_in(STORE)
-        .tag("auth")
-        .summary("Exchanges the token that it is called with for a new one."),
-    Endpoint::get("/api/auth/me", store::me)
-        .signed_in(STORE)
-        .tag("auth")
-        .summary("The caller, with roles and permissions."),
 ];
 
-fn response_code(_: &Request) -> Result<Response, Error> {
-    Ok(done(json!({
-        "10001": "参数有误",
-        "10003": "数据有误",
-        "20001": "操作成功",
-        "40001": "禁止访问",
-        "40003": "权限不足",
-        "40004": "查询为空",
-        "40005": "请求过期",
-        "50001": "操作失败",
-    })))
+/// What no other route has.
+const ELSEWHERE: &[Endpoint] = &[
+    Endpoint::every("/", not_found).unlimited(),
+    Endpoint::every("/{*path}", not_found).unlimited(),
+];
+
+fn register(request: &Request) -> Result<Response, Error> {
+    match realm::of_register(request.input(), realm::bound(request), request.body().is_empty()) {
+        Realm::Store => store::register(request),
+        Realm::Clinic => clinic::register(request),
+    }
+}
+
+fn login(request: &Request) -> Result<Response, Error> {
+    match realm::of_login(request.input(), realm::bound(request), request.body().is_empty()) {
+        Realm::Store => store::login(request),
+        Realm::Clinic => clinic::login(request),
+    }
+}
+
+/// Each family's clients expect their own words.
+fn not_found(request: &Request) -> Result<Response, Error> {
+    let path = request.raw_path();
+    if path == "/api" || path.starts_with("/api/") {
+        return Ok(answer::json(404, &json!({ "message": "" })));
+    }
+    Ok(console::not_found(request))
 }

@@ -1,18 +1,57 @@
 //! The realm `store`: usernames, captchas, the `{data, code, msg}` envelope.
 
 use wharf_kit::database::{self, Row, Transaction};
-use wharf_kit::passwords::Verdict;
 use wharf_kit::store::{
-    self, Code, DISABLED, STORE, USER, caller, check, date, done, envelope_with, failed, user,
-    written,
+    self, Code, DISABLED, STORE, USER, caller, check, date, done, envelope, envelope_with, failed,
+    user, written,
 };
 use wharf_kit::tokens::{Subject, Token};
 use wharf_kit::validate::Rule::{AlphaDash, Alphanumeric, Confirmed, Min, Required, Same, Text};
 use wharf_kit::validate::{Field, field};
 use wharf_kit::{
-    Error, Input, Request, Response, Value, captcha, clock, json, params, passwords, settings,
-    tokens,
+    Endpoint, Error, Input, Request, Response, Value, account, captcha, clock, json, optional,
+    params, passwords, settings, throttle, tokens,
 };
+
+pub(super) const ENDPOINTS: &[Endpoint] = &[
+    Endpoint::get("/api/response_code", response_code)
+        .unlimited()
+        .tag("general")
+        .summary("What the codes of the envelope mean.")
+        .parameters(&[optional("10001", "Any of the codes; ignored.")]),
+    Endpoint::get("/api/unauthorized", unauthorized)
+        .tag("general")
+        .summary("Where the original system sent browsers without a token."),
+    Endpoint::delete("/api/auth/logout", logout)
+        .signed_in(STORE)
+        .tag("auth")
+        .summary("Ends the token that it is called with."),
+    Endpoint::put("/api/auth/refresh", refresh)
+        .signed_in(STORE)
+        .tag("auth")
+        .summary("Exchanges the token that it is called with for a new one."),
+    Endpoint::get("/api/auth/me", me)
+        .signed_in(STORE)
+        .tag("auth")
+        .summary("The caller, with roles and permissions."),
+];
+
+fn response_code(_: &Request) -> Result<Response, Error> {
+    Ok(done(json!({
+        "10001": "参数有误",
+        "10003": "数据有误",
+        "20001": "操作成功",
+        "40001": "禁止访问",
+        "40003": "权限不足",
+        "40004": "查询为空",
+        "40005": "请求过期",
+        "50001": "操作失败",
+    })))
+}
+
+fn unauthorized(_: &Request) -> Result<Response, Error> {
+    Ok(envelope(Value::Null, Code::Expired))
+}
 
 const REGISTER: &[Field] = &[
     field("name", &[Required]),
@@ -27,6 +66,7 @@ const REGISTER: &[Field] = &[
 pub(super) fn register(request: &Request) -> Result<Response, Error> {
     let input = request.input();
     check(input, REGISTER)?;
+    throttle::attempt(None)?;
     solve_captcha(input)?;
     let username = input.text("username");
     if is_taken(&username)? {
@@ -41,7 +81,7 @@ pub(super) fn register(request: &Request) -> Result<Response, Error> {
 fn solve_captcha(input: &Input) -> Result<(), Error> {
     let typed = input.text("captcha_code");
     let refuse = |message| Err(envelope_with(json!(typed), Code::Wrong, message).into());
-    match captcha::take(&input.text("captcha_key")) {
+    match captcha::take(STORE, &input.text("captcha_key")) {
         None => refuse("验证码无效"),
         Some(code) if !captcha::matches(&code, &typed) => refuse("验证码错误"),
         Some(_) => Ok(()),
@@ -85,11 +125,14 @@ fn sign_up(input: &Input, username: &str, password: &str) -> Result<(), Error> {
     written(transaction.commit(), || Value::Null)
 }
 
-/// Any code will do, unless the operator wants one that is known.
+/// Counts the use of an invitation. Any code will do, unless the operator wants one that is known and
+/// not used up.
 fn use_invitation(transaction: &Transaction, code: &str) -> Result<(), Error> {
-    let sql = "UPDATE invitation_codes SET usage_times = usage_times + 1 WHERE code = $1";
-    let known = written(transaction.execute(sql, params![code]), || Value::Null)? > 0;
-    if !known && settings::get("invitations").as_deref() == Some("required") {
+    let required = settings::get("store.invitations").as_deref() == Some("required");
+    let sql = "UPDATE invitation_codes SET usage_times = usage_times + 1
+         WHERE code = $1 AND (usage_limit IS NULL OR usage_times < usage_limit)";
+    let used = written(transaction.execute(sql, params![code]), || Value::Null)? > 0;
+    if required && !used {
         return Err(envelope_with(json!(code), Code::Wrong, "邀请码无效").into());
     }
     Ok(())
@@ -101,24 +144,18 @@ const LOGIN: &[Field] =
 pub(super) fn login(request: &Request) -> Result<Response, Error> {
     let input = request.input();
     check(input, LOGIN)?;
-    let user = find_by_login(&input.text("username"))?;
-    let hash = user.as_ref().map(|user| user.text("password").to_owned());
-    // Without a user the same work is done for nothing, so that time does not tell who exists.
-    let verdict = passwords::verify(&input.text("password"), hash.as_deref());
-    let user = user.filter(|user| user.integer("status") != DISABLED);
-    match (user, verdict) {
-        (Some(user), Verdict::Matches) => welcome(&user),
-        (Some(user), Verdict::Upgraded(hash)) => {
-            database::execute(
-                "UPDATE users SET password = $1 WHERE id = $2",
-                params![hash, user.integer("id")],
-            )?;
-            welcome(&user)
-        }
-        (None, _) | (Some(_), Verdict::Mismatch) => {
-            Ok(envelope_with(input.echo(), Code::Wrong, "用户名或密码有误"))
+    let username = input.text("username");
+    account::attempt(STORE, &username)?;
+    let found = find_by_login(&username)?;
+    let verified = account::verify(found.as_ref(), &input.text("password"));
+    let user = found.filter(|user| user.integer("status") != DISABLED);
+    if let (Some(user), Some(verified)) = (user, verified) {
+        let welcome = welcome(&user)?;
+        if verified.still_holds()? {
+            return Ok(welcome);
         }
     }
+    Ok(envelope_with(input.echo(), Code::Wrong, "用户名或密码有误"))
 }
 
 /// Finds a user by username, else by e-mail address, else by phone number.
@@ -142,6 +179,7 @@ fn welcome(user: &Row) -> Result<Response, Error> {
         realm: STORE.to_owned(),
         name: user.text("username").to_owned(),
         roles: roles.iter().map(|role| role.text("name").to_owned()).collect(),
+        claims: Vec::new(),
     })))
 }
 
@@ -152,18 +190,18 @@ fn bearer(token: &Token) -> Response {
     )
 }
 
-pub(super) fn logout(request: &Request) -> Result<Response, Error> {
+fn logout(request: &Request) -> Result<Response, Error> {
     caller(request)?;
     tokens::revoke()?;
     Ok(envelope_with(Value::Null, Code::Done, "注销成功"))
 }
 
-pub(super) fn refresh(request: &Request) -> Result<Response, Error> {
+fn refresh(request: &Request) -> Result<Response, Error> {
     caller(request)?;
     Ok(bearer(&tokens::refresh()?))
 }
 
-pub(super) fn me(request: &Request) -> Result<Response, Error> {
+fn me(request: &Request) -> Result<Response, Error> {
     let id = caller(request)?.id;
     let sql = format!("SELECT {USER} FROM users WHERE id = $1");
     let row = database::query_one(&sql, params![id])?.ok_or(Error::Unauthenticated)?;

@@ -1,13 +1,12 @@
-//! Writes captchas to look at: `cargo run -p captcha --example pictures -- FOLDER COUNT`.
+//! Writes captchas of both kinds to look at: `cargo run -p captcha --example pictures -- FOLDER COUNT`.
 //!
 //! Each file is named after its code, so that a person, or a program that reads text in pictures,
 //! can be marked.
 
 use std::path::PathBuf;
 
-use captcha::picture::{Size, jpeg};
-
-const CHARACTERS: &[u8] = b"ACDEFHJKMNPRTWXYacdehkmnpwxy3467";
+use captcha::CHARACTERS;
+use captcha::picture::{Size, jpeg, png};
 
 fn main() {
     let mut arguments = std::env::args().skip(1);
@@ -21,8 +20,11 @@ fn main() {
         let mut random = fastrand::Rng::with_seed(seed);
         let code: String =
             (0..5).map(|_| char::from(CHARACTERS[random.usize(..CHARACTERS.len())])).collect();
-        let file = PathBuf::from(&folder).join(format!("{code}.jpg"));
-        std::fs::write(&file, jpeg(&code, seed, Size { width: 150, height: 40 }))
+        let folder = PathBuf::from(&folder);
+        let store = jpeg(&code, seed, Size { width: 150, height: 40 });
+        std::fs::write(folder.join(format!("{code}.jpg")), store).expect("the folder is writable");
+        let console = png(&code, seed, Size { width: 250, height: 62 });
+        std::fs::write(folder.join(format!("{code}.png")), console)
             .expect("the folder is writable");
     }
 }

@@ -7,7 +7,8 @@ use ab_glyph::{Font as _, FontRef, OutlineCurve, Point, point};
 use ab_glyph_rasterizer::Rasterizer;
 use fastrand::Rng;
 use image::codecs::jpeg::JpegEncoder;
-use image::{Rgb, RgbImage};
+use image::codecs::png::PngEncoder;
+use image::{ExtendedColorType, ImageEncoder as _, Rgb, RgbImage};
 
 /// The letters and digits of DejaVu Sans Bold.
 const FONT: &[u8] = include_bytes!("../fonts/letters.ttf");
@@ -32,6 +33,20 @@ pub fn jpeg(code: &str, seed: u64, size: Size) -> Vec<u8> {
     let picture = draw(code, seed, size);
     let mut bytes = Vec::new();
     let encoded = JpegEncoder::new_with_quality(&mut bytes, QUALITY).encode_image(&picture);
+    debug_assert!(encoded.is_ok(), "a picture in memory can be written to memory");
+    bytes
+}
+
+/// Draws a code as a PNG. The same seed draws the same picture.
+pub fn png(code: &str, seed: u64, size: Size) -> Vec<u8> {
+    let picture = draw(code, seed, size);
+    let mut bytes = Vec::new();
+    let encoded = PngEncoder::new(&mut bytes).write_image(
+        &picture,
+        size.width.into(),
+        size.height.into(),
+        ExtendedColorType::Rgb8,
+    );
     debug_assert!(encoded.is_ok(), "a picture in memory can be written to memory");
     bytes
 }

@@ -2,14 +2,14 @@
 
 use crate::cache;
 
-/// Keeps the code of a captcha, for so many seconds.
-pub fn keep(key: &str, code: &str, seconds: u32) {
-    cache::set(&entry(key), code.to_lowercase().as_bytes(), seconds);
+/// Keeps the code of a realm's captcha, for so many seconds.
+pub fn keep(realm: &str, key: &str, code: &str, seconds: u32) {
+    cache::set(&entry(realm, key), code.to_lowercase().as_bytes(), seconds);
 }
 
-/// Takes the code of a captcha, which is gone afterwards, whatever comes of it.
-pub fn take(key: &str) -> Option<String> {
-    cache::take(&entry(key)).and_then(|code| String::from_utf8(code).ok())
+/// Takes the code of a realm's captcha, which is gone afterwards, whatever comes of it.
+pub fn take(realm: &str, key: &str) -> Option<String> {
+    cache::take(&entry(realm, key)).and_then(|code| String::from_utf8(code).ok())
 }
 
 /// Whether somebody read the captcha right; case does not count.
@@ -18,6 +18,6 @@ pub fn matches(code: &str, typed: &str) -> bool {
 }
 
 /// A prefix of its own, since clients choose what they send as a key.
-fn entry(key: &str) -> String {
-    format!("captcha:store:{key}")
+fn entry(realm: &str, key: &str) -> String {
+    format!("captcha:{realm}:{key}")
 }

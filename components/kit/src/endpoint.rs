@@ -1,6 +1,8 @@
 //! A group's table: each line is a route, what is told about it, and its handler.
 
-use crate::bindings::exports::wharf::plugin::handler::{self, Access, Kind, Place, Route};
+use crate::bindings::exports::wharf::plugin::handler::{
+    self, Access, Kind, Place, Route, Throttle,
+};
 use crate::bindings::wharf::plugin::http;
 use crate::{Error, Request, Response};
 
@@ -13,6 +15,8 @@ pub struct Endpoint {
     path: &'static str,
     handler: Handler,
     realm: Option<&'static str>,
+    unlimited: bool,
+    body_limit: Option<fn() -> u32>,
     tag: &'static str,
     summary: &'static str,
     parameters: &'static [Parameter],
@@ -22,17 +26,23 @@ pub struct Endpoint {
 pub struct Parameter {
     name: &'static str,
     required: bool,
+    file: bool,
     description: &'static str,
 }
 
 /// An input without which the request is refused.
 pub const fn required(name: &'static str, description: &'static str) -> Parameter {
-    Parameter { name, required: true, description }
+    Parameter { name, required: true, file: false, description }
 }
 
 /// An input that may be missing.
 pub const fn optional(name: &'static str, description: &'static str) -> Parameter {
-    Parameter { name, required: false, description }
+    Parameter { name, required: false, file: false, description }
+}
+
+/// A file without which the request is refused.
+pub const fn file(name: &'static str, description: &'static str) -> Parameter {
+    Parameter { name, required: true, file: true, description }
 }
 
 impl Endpoint {
@@ -56,8 +66,40 @@ impl Endpoint {
         Endpoint::new("DELETE", path, handler)
     }
 
+    /// A route that answers OPTIONS, which the host does otherwise.
+    pub const fn options(path: &'static str, handler: Handler) -> Self {
+        Endpoint::new("OPTIONS", path, handler).unlimited()
+    }
+
+    /// A route that answers every method that its path has no other route for.
+    pub const fn every(path: &'static str, handler: Handler) -> Self {
+        Endpoint::new("*", path, handler)
+    }
+
     const fn new(method: &'static str, path: &'static str, handler: Handler) -> Self {
-        Endpoint { method, path, handler, realm: None, tag: "", summary: "", parameters: &[] }
+        Endpoint {
+            method,
+            path,
+            handler,
+            realm: None,
+            unlimited: false,
+            body_limit: None,
+            tag: "",
+            summary: "",
+            parameters: &[],
+        }
+    }
+
+    /// Not throttled.
+    #[must_use]
+    pub const fn unlimited(self) -> Self {
+        Endpoint { unlimited: true, ..self }
+    }
+
+    /// The largest body in bytes that it takes; asked for once, when the component is deployed.
+    #[must_use]
+    pub const fn body_limit(self, limit: fn() -> u32) -> Self {
+        Endpoint { body_limit: Some(limit), ..self }
     }
 
     /// Only for users with a valid token of this realm; the host answers 401 to others.
@@ -85,11 +127,10 @@ impl Endpoint {
     }
 
     fn route(&self) -> Route {
-        let inputs = self.parameters.iter().map(|parameter| (parameter, Place::Input));
-        let parameter = |(parameter, place): (&Parameter, Place)| handler::Parameter {
+        let input = |parameter: &Parameter| handler::Parameter {
             name: parameter.name.to_owned(),
-            place,
-            kind: Kind::Text,
+            place: if parameter.file { Place::File } else { Place::Input },
+            kind: if parameter.file { Kind::Binary } else { Kind::Text },
             required: parameter.required,
             description: parameter.description.to_owned(),
         };
@@ -104,27 +145,29 @@ impl Endpoint {
             method: self.method.to_owned(),
             path: self.path.to_owned(),
             access: self.realm.map_or(Access::Public, |realm| Access::SignedIn(realm.to_owned())),
+            throttle: if self.unlimited { Throttle::Unlimited } else { Throttle::Usual },
             tag: self.tag.to_owned(),
             summary: self.summary.to_owned(),
-            parameters: in_path.chain(inputs.map(parameter)).collect(),
-            body_limit: None,
+            parameters: in_path.chain(self.parameters.iter().map(input)).collect(),
+            body_limit: self.body_limit.map(|limit| limit()),
         }
     }
 }
 
 /// The names in braces of a path template.
 fn names(path: &str) -> impl Iterator<Item = &str> {
-    path.split('/').filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'))
+    let names = path.split('/').filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'));
+    names.map(|name| name.trim_start_matches('*'))
 }
 
 /// What the component answers when the host asks for its routes.
-pub fn routes(endpoints: &[Endpoint]) -> Vec<Route> {
-    endpoints.iter().map(Endpoint::route).collect()
+pub fn routes(tables: &[&[Endpoint]]) -> Vec<Route> {
+    tables.iter().copied().flatten().map(Endpoint::route).collect()
 }
 
 /// Has the endpoint that the host matched answer a request.
-pub fn handle(endpoints: &[Endpoint], request: http::Request) -> Response {
-    let Some(endpoint) = endpoints.get(request.route as usize) else {
+pub fn handle(tables: &[&[Endpoint]], request: http::Request) -> Response {
+    let Some(endpoint) = tables.iter().copied().flatten().nth(request.route as usize) else {
         return Error::Internal("the host named a route that the component does not have".into())
             .answer();
     };

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::bindings::wharf::plugin::database;
 use crate::bindings::wharf::plugin::log::{self, Level};
-use crate::{Response, answer, tokens};
+use crate::{Response, answer, blobs, throttle, tokens};
 
 /// Why a handler stopped. `?` turns errors of the database and of tokens into it.
 #[derive(Debug)]
@@ -13,6 +13,8 @@ pub enum Error {
     Answer(Box<Response>),
     /// The caller's token is valid, but its user is gone or disabled.
     Unauthenticated,
+    /// There were too many attempts; the host tells when the next may be made.
+    TooOften,
     /// Something else holds what is needed; the client is asked to come back.
     Busy,
     /// What should not happen. The text is for the log.
@@ -25,6 +27,7 @@ impl Error {
         match self {
             Error::Answer(response) => *response,
             Error::Unauthenticated => answer::json(401, &json!({ "message": "Unauthenticated." })),
+            Error::TooOften => answer::json(429, &json!({ "message": "Too Many Attempts." })),
             Error::Busy => {
                 let mut response = answer::json(503, &json!({ "message": "Service Unavailable" }));
                 response.headers.push(("retry-after".to_owned(), b"1".to_vec()));
@@ -60,6 +63,24 @@ impl From<tokens::Error> for Error {
                 Error::Unauthenticated
             }
             tokens::Error::Unavailable => Error::Busy,
+        }
+    }
+}
+
+impl From<throttle::Error> for Error {
+    fn from(_: throttle::Error) -> Self {
+        Error::TooOften
+    }
+}
+
+impl From<blobs::Error> for Error {
+    fn from(error: blobs::Error) -> Self {
+        match error {
+            blobs::Error::Unavailable => Error::Busy,
+            blobs::Error::TooLarge => {
+                answer::json(413, &json!({ "message": "Payload Too Large" })).into()
+            }
+            other => Error::Internal(format!("a blob: {other:?}")),
         }
     }
 }

@@ -5,15 +5,18 @@
 //! `content-type: application/json` with an empty body. Of a key in both, the body's value counts.
 //! U+0000 is taken out of all text: PostgreSQL cannot hold it, and both databases must answer alike.
 
+use bytes::Bytes;
 use futures_util::FutureExt as _;
 use futures_util::stream;
 use multer::Multipart;
 use serde_json::{Map, Value};
 
-use crate::bindings::wharf::plugin::http;
-
-/// Fields of a multipart body that are read; what follows is left out.
+/// Parts of a multipart body; one with more counts as one that cannot be parsed.
 const MOST_PARTS: usize = 1000;
+
+/// Values in a JSON body, and pairs of a query or form; with more it counts as one that cannot be parsed.
+/// Each takes a hundred bytes of a guest's memory, which a long list of nothing would fill.
+const MOST_VALUES: usize = 10_000;
 
 /// Levels of arrays and objects in a JSON body. Each takes half a kilobyte of a guest's 64 KiB stack;
 /// a body with more counts as one that cannot be parsed.
@@ -23,6 +26,8 @@ const DEEPEST: usize = 32;
 #[derive(Debug, Default)]
 pub struct Input {
     values: Map<String, Value>,
+    /// How many of the values came in the body.
+    in_body: usize,
     files: Vec<File>,
 }
 
@@ -34,33 +39,42 @@ pub struct File {
     /// The name that the client gave it. Never a path to write to.
     pub name: String,
     /// Its content.
-    pub content: Vec<u8>,
+    pub content: Bytes,
 }
 
 impl Input {
+    /// The inputs of a query and a body, as a handler gets them: for tests of handlers.
+    pub fn of(query: &str, content_type: &str, body: &[u8]) -> Self {
+        Input::parse(query, content_type, &Bytes::copy_from_slice(body))
+    }
+
     /// Merges what a request carries.
-    pub(crate) fn parse(request: &http::Request) -> Self {
-        let kind = content_type(request);
-        let mut input = Input::default();
-        if kind.contains("json") && depth(&request.body) <= DEEPEST {
-            if let Ok(Value::Object(object)) = serde_json::from_slice(&request.body) {
-                input.values = object;
+    pub(crate) fn parse(query: &str, content_type: &str, body: &Bytes) -> Self {
+        // The names of media types and of their parameters have no case, but boundaries do (RFC 9110, section 8.3.1).
+        let kind = content_type.trim().to_ascii_lowercase();
+        let (mut sent, mut files) = (Map::new(), Vec::new());
+        if kind.contains("json") && is_bounded(body) {
+            if let Ok(Value::Object(object)) = serde_json::from_slice(body) {
+                sent = object;
             }
         } else if kind.starts_with("multipart/form-data") {
-            input.read_multipart(&kind, &request.body);
+            (sent, files) = multipart(content_type, body).unwrap_or_default();
         } else if kind.starts_with("application/x-www-form-urlencoded") {
-            input.values = pairs(&request.body);
+            sent = pairs(body);
         }
-        for (key, value) in pairs(request.query.as_bytes()) {
-            input.values.entry(key).or_insert(value);
+        let mut values = Map::new();
+        for (key, value) in sent {
+            values.insert(without_nul(key), value);
         }
-        input.values =
-            input.values.into_iter().map(|(key, value)| (key.replace('\0', ""), value)).collect();
-        for (key, value) in &mut input.values {
+        let in_body = values.len();
+        for (key, value) in pairs(query.as_bytes()) {
+            values.entry(without_nul(key)).or_insert(value);
+        }
+        for (key, value) in &mut values {
             let trimmed = !matches!(key.as_str(), "password" | "password_confirmation");
             clean(value, trimmed);
         }
-        input
+        Input { values, in_body, files }
     }
 
     /// The value of an input; `Value::Null` if it was not sent or is empty.
@@ -73,6 +87,11 @@ impl Input {
         self.values.contains_key(name)
     }
 
+    /// Whether it was sent in the body.
+    pub fn is_in_body(&self, name: &str) -> bool {
+        self.values.keys().take(self.in_body).any(|key| key == name)
+    }
+
     /// The text of an input; empty if it was not sent or is no text or number.
     pub fn text(&self, name: &str) -> String {
         text(self.value(name)).unwrap_or_default()
@@ -81,6 +100,11 @@ impl Input {
     /// The files of a multipart body.
     pub fn files(&self) -> &[File] {
         &self.files
+    }
+
+    /// The file that was sent in a field, of several the last.
+    pub fn file(&self, field: &str) -> Option<&File> {
+        self.files.iter().rev().find(|file| file.field == field)
     }
 
     /// All inputs as they may be sent back: without passwords. No input at all is an empty array.
@@ -98,44 +122,45 @@ impl Input {
             .filter_map(|name| Some(((*name).to_owned(), self.values.get(*name)?.clone())))
             .collect()
     }
+}
 
-    /// Reads what can be read: a part that is not closed ends it.
-    fn read_multipart(&mut self, kind: &str, body: &[u8]) {
-        let Ok(boundary) = multer::parse_boundary(kind) else {
-            return;
-        };
-        let body = body.to_vec();
-        let mut form = Multipart::new(
-            stream::once(async { Ok::<_, std::convert::Infallible>(body) }),
-            boundary,
-        );
-        let read = async {
-            let mut parts = 0;
-            while let Ok(Some(field)) = form.next_field().await {
-                parts += 1;
-                if parts > MOST_PARTS {
-                    break;
-                }
-                let name = field.name().unwrap_or_default().to_owned();
-                let file = field.file_name().map(str::to_owned);
-                let Ok(content) = field.bytes().await else {
-                    break;
-                };
-                match file {
-                    Some(file) => {
-                        self.files.push(File {
-                            field: name,
-                            name: file,
-                            content: content.to_vec(),
-                        });
-                    }
-                    None => insert(&mut self.values, &name, &String::from_utf8_lossy(&content)),
-                }
+/// The fields and files of a multipart body; `None` if it is broken, whether in part or whole.
+fn multipart(content_type: &str, body: &Bytes) -> Option<(Map<String, Value>, Vec<File>)> {
+    let boundary = multer::parse_boundary(content_type).ok()?;
+    let whole = body.clone();
+    let mut form =
+        Multipart::new(stream::once(async { Ok::<_, std::convert::Infallible>(whole) }), boundary);
+    let read = async {
+        let (mut values, mut files) = (Map::new(), Vec::new());
+        let mut parts = 0;
+        while let Some(mut field) = form.next_field().await.ok()? {
+            parts += 1;
+            if parts > MOST_PARTS {
+                return None;
             }
-        };
-        // The whole body is here, so that there is nothing to wait for.
-        read.now_or_never();
-    }
+            // The first piece is all there is, since the whole body is here; it is not copied.
+            let mut content = field.chunk().await.ok()?.unwrap_or_default();
+            while let Some(more) = field.chunk().await.ok()? {
+                content = [content, more].concat().into();
+            }
+            let field_name = field.name().unwrap_or_default().to_owned();
+            match field.file_name() {
+                // What a browser sends for a file that nobody chose.
+                Some("") if content.is_empty() => {}
+                Some(name) => {
+                    files.push(File { field: field_name, name: name.to_owned(), content });
+                }
+                None => insert(&mut values, &field_name, &String::from_utf8_lossy(&content)),
+            }
+        }
+        Some((values, files))
+    };
+    // The whole body is here, so that there is nothing to wait for.
+    read.now_or_never()?
+}
+
+fn without_nul(key: String) -> String {
+    if key.contains('\0') { key.replace('\0', "") } else { key }
 }
 
 /// The text of a string or a number; a boolean's is `1` or empty, as in the original systems.
@@ -149,30 +174,30 @@ pub fn text(value: &Value) -> Option<String> {
     }
 }
 
-/// The deepest nesting of brackets outside of strings, without building anything.
-fn depth(json: &[u8]) -> usize {
-    let (mut depth, mut deepest, mut quoted, mut escaped) = (0_usize, 0, false, false);
+/// Whether JSON is neither too deep nor made of too many values, told without building anything.
+fn is_bounded(json: &[u8]) -> bool {
+    let (mut depth, mut deepest, mut values) = (0_usize, 0, 0_usize);
+    let (mut quoted, mut escaped) = (false, false);
     for byte in json {
         match byte {
             _ if escaped => escaped = false,
             b'\\' if quoted => escaped = true,
             b'"' => quoted = !quoted,
-            b'[' | b'{' if !quoted => depth += 1,
+            b'[' | b'{' if !quoted => (depth, values) = (depth + 1, values + 1),
             b']' | b'}' if !quoted => depth = depth.saturating_sub(1),
+            b',' if !quoted => values += 1,
             _ => {}
         }
         deepest = deepest.max(depth);
     }
-    deepest
-}
-
-fn content_type(request: &http::Request) -> String {
-    let header = request.headers.iter().find(|(name, _)| name == "content-type");
-    header.map_or_else(String::new, |(_, value)| String::from_utf8_lossy(value).trim().to_owned())
+    deepest <= DEEPEST && values <= MOST_VALUES
 }
 
 fn pairs(form: &[u8]) -> Map<String, Value> {
     let mut values = Map::new();
+    if memchr::memchr_iter(b'&', form).count() > MOST_VALUES {
+        return values;
+    }
     for (key, value) in form_urlencoded::parse(form) {
         insert(&mut values, &key, &value);
     }
@@ -246,22 +271,9 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::bindings::wharf::plugin::http::{Caller, Request};
 
     fn input(query: &str, kind: &str, body: &str) -> Input {
-        Input::parse(&Request {
-            method: "POST".into(),
-            origin: String::new(),
-            path: String::new(),
-            query: query.into(),
-            route: 0,
-            path_parameters: Vec::new(),
-            headers: vec![("content-type".into(), kind.into())],
-            body: body.into(),
-            client_address: String::new(),
-            request_id: String::new(),
-            caller: Caller::Anonymous,
-        })
+        Input::of(query, kind, body.as_bytes())
     }
 
     #[test]
@@ -290,6 +302,16 @@ mod tests {
     }
 
     #[test]
+    fn bodies_of_very_many_values_are_no_input() {
+        let list = |values: usize| format!(r#"{{"a":[{}0]}}"#, "0,".repeat(values));
+        assert!(input("", "application/json", &list(MOST_VALUES - 2)).has("a"));
+        assert!(!input("", "application/json", &list(MOST_VALUES)).has("a"));
+        let form = |pairs: usize| "a[]=1&".repeat(pairs);
+        assert!(input("", "application/x-www-form-urlencoded", &form(MOST_VALUES)).has("a"));
+        assert!(!input("", "application/x-www-form-urlencoded", &form(MOST_VALUES + 1)).has("a"));
+    }
+
+    #[test]
     fn text_is_trimmed_and_empty_text_is_null_but_passwords_keep_their_spaces() {
         let input = input("name=+a+&empty=++&password=+p+", "", "");
         assert_eq!(input.value("name"), "a");
@@ -304,7 +326,37 @@ mod tests {
         let input = input("", "multipart/form-data; boundary=x", body);
         assert_eq!(input.value("a"), "1");
         assert_eq!(input.files()[0].field, "f");
-        assert_eq!(input.files()[0].content, b"content");
+        assert_eq!(&*input.files()[0].content, b"content");
+        assert_eq!(input.file("f").expect("the file").name, "../f.txt");
+    }
+
+    #[test]
+    fn media_types_have_no_case_but_boundaries_do() {
+        assert_eq!(input("", "Application/JSON", r#"{"a":1}"#).value("a"), 1);
+        assert_eq!(input("", "APPLICATION/x-www-form-urlencoded", "a=1").value("a"), "1");
+        let body = "--Xy\r\ncontent-disposition: form-data; name=\"a\"\r\n\r\n1\r\n--Xy--\r\n";
+        assert_eq!(input("", "Multipart/Form-Data; boundary=Xy", body).value("a"), "1");
+        assert!(!input("", "Multipart/Form-Data; boundary=xy", body).has("a"));
+    }
+
+    #[test]
+    fn a_key_with_nul_does_not_come_before_the_body() {
+        let input = input("a%00=query", "application/json", r#"{"a":"body"}"#);
+        assert_eq!(input.value("a"), "body");
+    }
+
+    #[test]
+    fn the_body_is_told_from_the_query() {
+        let input = input("a=1&b=2", "application/json", r#"{"b":3,"c":4}"#);
+        assert!(input.is_in_body("b") && input.is_in_body("c") && !input.is_in_body("a"));
+    }
+
+    #[test]
+    fn too_many_parts_are_no_input() {
+        let part = "--x\r\ncontent-disposition: form-data; name=\"a\"\r\n\r\n1\r\n";
+        let body = |parts: usize| format!("{}--x--\r\n", part.repeat(parts));
+        assert!(input("", "multipart/form-data; boundary=x", &body(MOST_PARTS)).has("a"));
+        assert!(!input("", "multipart/form-data; boundary=x", &body(MOST_PARTS + 1)).has("a"));
     }
 
     #[test]

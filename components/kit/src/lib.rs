@@ -17,32 +17,41 @@
 //!
 //! Linking keeps only the imports that a component calls, and those are what it must be granted.
 
+pub mod account;
 pub mod answer;
 pub mod bindings;
 pub mod captcha;
+pub mod chance;
+pub mod clinic;
+pub mod console;
 pub mod database;
+mod date;
 mod endpoint;
 mod error;
 mod input;
+pub mod media;
 pub mod page;
 mod request;
 pub mod store;
 pub mod validate;
 
 pub use bindings::wharf::plugin::http::{Identity, Response};
-pub use bindings::wharf::plugin::{cache, clock, log, passwords, random, settings, tokens};
-pub use endpoint::{Endpoint, Parameter, handle, optional, required, routes};
+pub use bindings::wharf::plugin::{
+    blobs, cache, clock, log, passwords, random, settings, throttle, tokens,
+};
+pub use date::{date, day, is_day};
+pub use endpoint::{Endpoint, Parameter, file, handle, optional, required, routes};
 pub use error::Error;
 pub use input::{File, Input, text};
 pub use request::Request;
 pub use serde_json::{Map, Value, json};
 
-/// Makes the crate a component that serves a table of [`Endpoint`]s.
+/// Makes the crate a component that serves tables of [`Endpoint`]s.
 #[macro_export]
 macro_rules! export {
-    ($endpoints:expr) => {
-        /// The table that this crate makes a component of.
-        pub static SERVED: &[$crate::Endpoint] = $endpoints;
+    ($($endpoints:expr),+ $(,)?) => {
+        /// The tables that this crate makes a component of.
+        pub static SERVED: &[&[$crate::Endpoint]] = &[$($endpoints),+];
 
         #[cfg(target_family = "wasm")]
         struct Component;

@@ -1,18 +1,17 @@
-//! The realm `store`: its envelope, its codes, its dates. HTTP's status is 200 for all of these.
+//! The realm `store`: its envelope, its codes, its messages. HTTP's status is 200 for all of these.
 
 use serde_json::{Value, json};
-use time::{Date, Month, OffsetDateTime, UtcOffset};
 
 use crate::bindings::wharf::plugin::log::{self, Level};
 use crate::database::{self, Row};
-use crate::validate::{Field, first_failure};
-use crate::{Error, Input, Request, Response, answer, params, settings, text};
+use crate::validate::{Field, Rule};
+use crate::{Error, Input, Request, Response, answer, params, text};
 
 /// The realm's name.
 pub const STORE: &str = "store";
 
-/// The zone that dates are printed in, unless the setting `utc_offset` says otherwise: Asia/Shanghai.
-const UTC_OFFSET: &str = "+08:00";
+/// Characters that a column holds, as the original system's do: with more, the database refused to write.
+const LONGEST: usize = 255;
 
 /// What a code of the envelope means. The texts are sent as they stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +26,8 @@ pub enum Code {
     Forbidden,
     /// The caller may not do this.
     NotAllowed,
+    /// The caller's token is over, or there is none.
+    Expired,
     /// The database refused to write.
     Failed,
 }
@@ -39,6 +40,7 @@ impl Code {
             Code::Done => 20001,
             Code::Forbidden => 40001,
             Code::NotAllowed => 40003,
+            Code::Expired => 40005,
             Code::Failed => 50001,
         }
     }
@@ -50,6 +52,7 @@ impl Code {
             Code::Done => "操作成功",
             Code::Forbidden => "禁止访问",
             Code::NotAllowed => "权限不足",
+            Code::Expired => "授权过期",
             Code::Failed => "操作失败",
         }
     }
@@ -82,9 +85,14 @@ pub fn failed(sent: Value) -> Error {
 
 /// Refuses input that breaks a rule, with the first message and what was sent.
 pub fn check(input: &Input, fields: &[Field]) -> Result<(), Error> {
-    match first_failure(input, fields) {
+    let first = fields.iter().find_map(|field| Some((field, field.broken(input).next()?)));
+    match first {
         None => Ok(()),
-        Some(message) => Err(envelope_with(input.echo(), Code::Invalid, &message).into()),
+        Some((field, rule)) => {
+            let label = field.label.map_or_else(|| words(field.name), str::to_owned);
+            let message = message(rule, &label);
+            Err(envelope_with(input.echo(), Code::Invalid, &message).into())
+        }
     }
 }
 
@@ -154,65 +162,51 @@ pub fn caller(request: &Request) -> Result<Caller, Error> {
     Ok(Caller { id, is_admin: found.iter().any(|row| row.text("name").contains("admin")) })
 }
 
-/// A column's parameter from an input: NULL for null; an array or object fits no column.
+/// A column's parameter from an input: NULL for null; an array, an object and long text fit no column.
 pub fn column(value: &Value, sent: impl FnOnce() -> Value) -> Result<Option<String>, Error> {
-    match value {
-        Value::Null => Ok(None),
-        other => text(other).map(Some).ok_or_else(|| failed(sent())),
+    if value.is_null() {
+        return Ok(None);
     }
+    let fits = |text: &String| text.chars().count() <= LONGEST;
+    text(value).filter(fits).map(Some).ok_or_else(|| failed(sent()))
 }
 
 /// A time as clients of the realm read it: `YYYY-MM-DD HH:MM:SS`.
 pub fn date(seconds: i64) -> String {
-    let offset = settings::get("utc_offset");
-    print_date(
-        seconds,
-        offset.as_deref().and_then(parse_offset).or_else(|| parse_offset(UTC_OFFSET)),
-    )
+    crate::date(STORE, seconds)
 }
 
 /// A time as JSON; null if there is none.
 pub fn optional_date(seconds: Option<i64>) -> Value {
-    seconds.map_or(Value::Null, |seconds| Value::from(date(seconds)))
+    crate::date::optional(STORE, seconds)
 }
 
-/// Whether a text is a day of the calendar: `YYYY-MM-DD`.
-pub fn is_day(day: &str) -> bool {
-    let parts: Vec<&str> = day.split('-').collect();
-    let [year, month, day] = parts.as_slice() else {
-        return false;
-    };
-    let lengths = year.len() == 4 && month.len() == 2 && day.len() == 2;
-    let numbers = (
-        year.parse().ok(),
-        month.parse::<u8>().ok().and_then(|month| Month::try_from(month).ok()),
-        day.parse().ok(),
-    );
-    matches!(numbers, (Some(year), Some(month), Some(day)) if lengths && Date::from_calendar_date(year, month, day).is_ok())
+fn message(rule: Rule, label: &str) -> String {
+    match rule {
+        Rule::Required => format!("The {label} field is required."),
+        Rule::Text => format!("The {label} must be a string."),
+        Rule::Min(least) => format!("The {label} must be at least {least} characters."),
+        Rule::AlphaDash => {
+            format!("The {label} may only contain letters, numbers, dashes and underscores.")
+        }
+        Rule::Confirmed => format!("The {label} confirmation does not match."),
+        Rule::Same(other) => format!("The {label} and {} must match.", words(other)),
+        _ => format!("The {label} format is invalid."),
+    }
 }
 
-fn print_date(seconds: i64, offset: Option<UtcOffset>) -> String {
-    let utc = OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH);
-    let local = utc.checked_to_offset(offset.unwrap_or(UtcOffset::UTC)).unwrap_or(utc);
-    let (year, month, day) = (local.year(), u8::from(local.month()), local.day());
-    format!(
-        "{year:04}-{month:02}-{day:02} {:02}:{:02}:{:02}",
-        local.hour(),
-        local.minute(),
-        local.second()
-    )
-}
-
-/// Reads `+08:00` (ISO 8601, 4.2.5).
-fn parse_offset(text: &str) -> Option<UtcOffset> {
-    let (sign, rest) = match text.split_at_checked(1)? {
-        ("+", rest) => (1, rest),
-        ("-", rest) => (-1, rest),
-        _ => return None,
-    };
-    let (hours, minutes) = rest.split_once(':')?;
-    let (hours, minutes): (i8, i8) = (hours.parse().ok()?, minutes.parse().ok()?);
-    UtcOffset::from_hms(sign * hours, sign * minutes, 0).ok()
+/// `old_password` and `oldPassword` → `old password`.
+fn words(name: &str) -> String {
+    let mut words = String::new();
+    for c in name.chars() {
+        if c == '_' || c.is_uppercase() {
+            words.push(' ');
+        }
+        if c != '_' {
+            words.extend(c.to_lowercase());
+        }
+    }
+    words
 }
 
 #[cfg(test)]
@@ -220,20 +214,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn dates_are_printed_in_the_zone() {
-        assert_eq!(print_date(0, parse_offset("+08:00")), "1970-01-01 08:00:00");
-        assert_eq!(print_date(1_595_838_060, parse_offset("+08:00")), "2020-07-27 16:21:00");
-        assert_eq!(print_date(0, parse_offset("-03:30")), "1969-12-31 20:30:00");
-        assert_eq!(print_date(i64::MAX, None), "1970-01-01 00:00:00");
-    }
-
-    #[test]
-    fn days_are_days_of_the_calendar() {
-        assert!(is_day("2024-02-29"));
-        for no in
-            ["2023-02-29", "2024-13-01", "2024-1-1", "24-01-01", "2024-01-01-01", "tomorrow", ""]
-        {
-            assert!(!is_day(no), "{no}");
-        }
+    fn names_become_words() {
+        assert_eq!(words("password_confirmation"), "password confirmation");
+        assert_eq!(words("newPassword_confirmation"), "new password confirmation");
     }
 }

@@ -2,8 +2,10 @@
 
 use wharf_kit::database::{self, Row, Value as Parameter};
 use wharf_kit::page::Page;
-use wharf_kit::store::{STORE, caller, column, date, done, failed, is_day, written};
-use wharf_kit::{Endpoint, Error, Map, Request, Response, Value, clock, json, optional, params};
+use wharf_kit::store::{STORE, caller, column, date, done, failed, written};
+use wharf_kit::{
+    Endpoint, Error, Map, Request, Response, Value, clock, is_day, json, optional, params,
+};
 
 wharf_kit::export!(ENDPOINTS);
 

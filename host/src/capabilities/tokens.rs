@@ -1,6 +1,7 @@
 //! `tokens`: access tokens issued, exchanged and revoked. A guest acts on the token of its request
 //! alone, never on one that it names.
 
+use serde_json::Value;
 use wasmtime::component::{HasData, Linker};
 
 use super::Guest;
@@ -20,6 +21,7 @@ impl tokens::Host for Tokens<'_> {
             realm: subject.realm,
             name: subject.name,
             roles: subject.roles,
+            claims: subject.claims.into_iter().map(claim).collect(),
         })))
     }
 
@@ -51,8 +53,14 @@ impl tokens::Host for Tokens<'_> {
     }
 }
 
+/// A claim's value is JSON; what is none is text.
+fn claim((name, value): (String, String)) -> (String, Value) {
+    let value = serde_json::from_str(&value).unwrap_or(Value::String(value));
+    (name, value)
+}
+
 fn token(token: identity::Token) -> Token {
-    Token { text: token.text, expires_in: token.expires_in.unsigned_abs() }
+    Token { text: token.text, id: token.id, expires_in: token.expires_in.unsigned_abs() }
 }
 
 fn unavailable(failure: &crate::database::Failure) -> Error {

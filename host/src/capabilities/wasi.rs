@@ -15,30 +15,30 @@ use crate::clock::Clock;
 /// Handles that a guest may hold at once: streams, pollables.
 const MOST_HANDLES: usize = 1000;
 
-/// WASI's state for one request, made when the guest first uses it: most never do.
+/// WASI's state for one request, made when the guest first uses it: most never do. Boxed, since a guest
+/// is moved several times before its instance runs.
 #[derive(Default)]
-pub struct Wasi {
-    open: Option<Open>,
-    table: ResourceTable,
-}
+pub struct Wasi(Option<Box<Open>>);
 
 struct Open {
     context: WasiCtx,
     output: MemoryOutputPipe,
+    table: ResourceTable,
 }
 
 impl Wasi {
     /// What the guest has printed, to both outputs in order.
     pub fn output(&self) -> Option<String> {
-        let printed = self.open.as_ref()?.output.contents();
+        let printed = self.0.as_ref()?.output.contents();
         Some(String::from_utf8_lossy(&printed).into_owned())
     }
 }
 
 impl WasiView for Guest {
     fn ctx(&mut self) -> WasiCtxView<'_> {
-        let Guest { wasi: Wasi { open, table }, group, log_bytes, .. } = self;
+        let Guest { wasi: Wasi(open), group, log_bytes, .. } = self;
         let open = open.get_or_insert_with(|| {
+            let mut table = ResourceTable::new();
             table.set_max_capacity(MOST_HANDLES);
             let output = MemoryOutputPipe::new(*log_bytes);
             let context = WasiCtx::builder()
@@ -49,9 +49,9 @@ impl WasiView for Guest {
                 .allow_tcp(false)
                 .allow_udp(false)
                 .build();
-            Open { context, output }
+            Box::new(Open { context, output, table })
         });
-        WasiCtxView { ctx: &mut open.context, table }
+        WasiCtxView { ctx: &mut open.context, table: &mut open.table }
     }
 }
 

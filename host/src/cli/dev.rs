@@ -17,7 +17,8 @@ pub(super) struct Dev {
 impl Dev {
     pub(super) fn run(self) -> Result<(), String> {
         self.logging.start("info,wharf=debug")?;
-        let config = self.settings.config()?;
+        let mut config = self.settings.config()?;
+        config.throttle.enabled.get_or_insert(false);
         Build::all_into(&config.components).run()?;
         serve::serve(config)
     }

@@ -27,7 +27,7 @@ pub(super) struct Import {
 enum What {
     /// Take users in from a CSV file, with the password hashes that they have.
     ///
-    /// The first line names the columns, in any order. argon2, bcrypt and md5 hashes are taken; the latter two are
+    /// The first line names the columns, in any order. Empty fields, NULL and \\N stand for nothing. argon2, bcrypt and md5 hashes are taken; the latter two are
     /// replaced at the next sign-in. Users who are there already, with the same username, e-mail address and phone, are
     /// left as they are: it is safe to run the same import twice. A host may be running on the same database.
     Users(Box<Users>),
@@ -50,9 +50,9 @@ struct Users {
     /// Lines that are taken in together or not at all
     #[arg(long, value_name = "LINES", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     batch: u32,
-    /// The zone of dates like 2019-05-01 12:00:00: a name, or an offset as in +08:00
-    #[arg(long, default_value = "Asia/Shanghai")]
-    zone: Zone,
+    /// The zone of dates like 2019-05-01 12:00:00: a name, or an offset as in +08:00 [default: the realm's]
+    #[arg(long)]
+    zone: Option<Zone>,
     /// Pass columns over that the realm does not have
     #[arg(long)]
     ignore_unknown: bool,
@@ -70,9 +70,15 @@ impl Import {
 impl Users {
     async fn run(self) -> Result<(), String> {
         let (file, bar) = open(&self.file)?;
-        let database = open_tables(&self.place.config()?).await?;
+        let config = self.place.config()?;
+        let database = open_tables(&config).await?;
+        let of_realm = config.realms.get(self.realm.name).and_then(|realm| realm.zone.as_deref());
+        let zone = match self.zone {
+            Some(zone) => zone,
+            None => of_realm.unwrap_or("UTC").parse()?,
+        };
         let options = Options {
-            zone: self.zone,
+            zone,
             ignore_unknown: self.ignore_unknown,
             batch: self.batch as usize,
             now: Clock::system().now(),

@@ -42,7 +42,9 @@ enum LogFormat {
 impl Serve {
     pub(super) fn run(self) -> Result<(), String> {
         self.logging.start("info")?;
-        serve(self.settings.config()?)
+        let mut config = self.settings.config()?;
+        config.throttle.enabled.get_or_insert(true);
+        serve(config)
     }
 }
 
@@ -77,7 +79,7 @@ pub(super) fn serve(config: Config) -> Result<(), String> {
         let host = Host::start(config, Clock::system()).await?;
         if let Some(password) = host.made_up_password() {
             println!(
-                "first start: sign in as admin with the password {password} (shown this once)"
+                "first start: sign in as admin, of the store or the console, with the password {password} (shown this once)"
             );
         }
         println!("listening on http://{}", host.address());

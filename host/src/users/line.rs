@@ -6,15 +6,18 @@ use std::io::Read;
 
 use csv::{ByteRecord, ReaderBuilder, Terminator};
 use jiff::civil::DateTime;
-use jiff::fmt::temporal::DateTimeParser;
 use jiff::tz::TimeZone;
 
 use super::realms::{Absent, Column, Kind, Realm, Table};
 use crate::capabilities::passwords;
+use crate::clock::zones;
 use crate::database::Value;
 
 /// The original systems' limit, and that of the index on PostgreSQL.
 const LONGEST_TEXT: usize = 255;
+
+/// What the tools of the original systems' database write for NULL.
+const NULLS: [&str; 4] = ["NULL", "\\N", "0000-00-00", "0000-00-00 00:00:00"];
 
 /// Bytes of a line, so that a quote that is never closed does not read the whole file into memory.
 const LONGEST_LINE: usize = 1024 * 1024;
@@ -58,8 +61,7 @@ impl std::str::FromStr for Zone {
     type Err = String;
 
     fn from_str(name: &str) -> Result<Self, String> {
-        let zone = DateTimeParser::new().parse_time_zone(name);
-        zone.map(Zone).map_err(|_| {
+        zones::find(name).map(Zone).ok_or_else(|| {
             "no zone; use a name as in Asia/Shanghai, or an offset as in +08:00".to_owned()
         })
     }
@@ -137,8 +139,9 @@ impl Lines {
 
     /// The value of a field, or what is wrong with it.
     fn value(&self, column: &Column, field: &[u8]) -> Result<Value, String> {
-        let field = std::str::from_utf8(field).map_err(|_| "is not UTF-8")?;
-        if field.is_empty() {
+        // Sign-in trims what is typed: a name with a space before it could never be used.
+        let field = std::str::from_utf8(field).map_err(|_| "is not UTF-8")?.trim();
+        if field.is_empty() || NULLS.contains(&field) {
             return match column.absent {
                 Absent::Refused => Err("is missing".into()),
                 Absent::Null | Absent::As(_) => Ok(Value::Null),

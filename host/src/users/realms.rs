@@ -130,10 +130,10 @@ pub static REALMS: [Realm; 3] = [
         columns: &[
             users("username", Text, Refused).named("nickname"),
             users("name", Text, Refused),
-            users("phone", Text, Refused),
+            users("phone", Text, Null),
             users("password", Hash, Refused).named("passwd").alias("password"),
             side("position", Text, Refused),
-            users("email", Text, Refused),
+            users("email", Text, Null),
             users("avatar", Text, Null),
             side("level", Number(1..=3), Absent::Number(3)).named("user_level"),
             // -1 waits for approval, 1 is approved.

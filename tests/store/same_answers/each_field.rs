@@ -336,7 +336,7 @@ on_both_databases! {
     async fn addresses_and_users_keep_text_as_it_was_sent(host: TestHost) {
         let token = host.user("ipsaipsa").await;
         let columns = ["province", "city", "district", "address", "contact_name", "contact_phone"];
-        for text in odd().into_iter().filter(|text| !stored(text).is_empty()) {
+        for text in odd().into_iter().filter(|text| (1..=255).contains(&stored(text).chars().count())) {
             let expected = stored(&text);
             let mut address: Value = columns.iter().map(|name| ((*name).to_owned(), json!(text))).collect();
             address["zip"] = json!("et");

@@ -1,0 +1,284 @@
+//! The realm `console`: nicknames, captchas, portraits, and an admin who lets new users in.
+
+use wharf_kit::console::{self, CONSOLE, Field, check, done, refused};
+use wharf_kit::database::{self, Transaction};
+use wharf_kit::media::{Kind, Refusal};
+use wharf_kit::store::DISABLED;
+use wharf_kit::tokens::Subject;
+use wharf_kit::validate::Rule::{
+    Alphanumeric, ChineseWord, Email, Length, Max, Phone, RealPhone, Required, Same, Text, Word,
+};
+use wharf_kit::{
+    Endpoint, Error, File, Parameter, Request, Response, Value, account, blobs, captcha, chance,
+    clock, day, file, json, log, params, passwords, required, throttle, tokens,
+};
+
+pub(super) const ENDPOINTS: &[Endpoint] = &[
+    Endpoint::put("/signUp", sign_up)
+        .body_limit(sign_up_limit)
+        .tag("console")
+        .summary("Signs a user up, who waits for an admin's approval.")
+        .parameters(SIGN_UP_INPUTS),
+    Endpoint::post("/signUp", sign_up)
+        .body_limit(sign_up_limit)
+        .tag("console")
+        .summary("The same, as the project's own client sends it.")
+        .parameters(SIGN_UP_INPUTS),
+    Endpoint::options("/signUp", console::preflight).tag("console").summary("CORS."),
+    Endpoint::post("/login", login).tag("console").summary("Signs a user in.").parameters(&[
+        required("nickname", "The nickname."),
+        required("passwd", "The password."),
+        required("captcha_code", "What a captcha's picture shows."),
+        required("captcha_id", "The captcha's id."),
+    ]),
+    Endpoint::options("/login", console::preflight).tag("console").summary("CORS."),
+];
+
+const SIGN_UP_INPUTS: &[Parameter] = &[
+    file("avatar", "A portrait: PNG, JPEG or BMP of at most 30 KiB."),
+    required("nickname", "2 to 16 Chinese characters, letters, digits, dashes and underscores."),
+    required("phone", "A mobile number."),
+    required("passwd", "6 to 16 letters, digits, dashes and underscores."),
+    required("repasswd", "The same again."),
+    required("name", "2 to 16 Chinese characters, letters, digits, dashes and underscores."),
+    required("position", "2 to 20 Chinese characters, letters, digits, dashes and underscores."),
+    required("email", "An e-mail address."),
+];
+
+/// Bytes of a portrait.
+const LARGEST_AVATAR: usize = 30_720;
+
+/// Bytes of a form, so that whoever sends a photograph as it was taken is told in words that it is too large.
+fn sign_up_limit() -> u32 {
+    10 * 1024 * 1024
+}
+
+/// What cannot be stored is told so.
+const NOT_SIGNED_UP: &str = "注册失败，请稍后再试";
+
+const NICKNAME: Field = Field(
+    "nickname",
+    &[
+        (Required, "nickname不能为空"),
+        (Length(2, 16), "nickname长度不符合要求 2,16"),
+        (ChineseWord, "nickname只能是汉字、字母、数字和下划线_及破折号-"),
+    ],
+);
+
+const SIGN_UP: &[Field] = &[
+    Field(
+        "phone",
+        &[
+            (Required, "phone不能为空"),
+            (Phone, "手机号格式不正确"),
+            (RealPhone, "禁止使用虚拟电话号"),
+        ],
+    ),
+    Field(
+        "passwd",
+        &[
+            (Required, "请填写密码"),
+            (Same("repasswd"), "两次密码输入不一致，请重新输入"),
+            (Word, "密码只能由字母、数字、下划线 _ 、破折号 - 组成"),
+            (Length(6, 16), "密码位数只能为 6~16 位"),
+        ],
+    ),
+    Field(
+        "name",
+        &[
+            (Required, "name不能为空"),
+            (Length(2, 16), "name长度不符合要求 2,16"),
+            (ChineseWord, "name只能是汉字、字母、数字和下划线_及破折号-"),
+        ],
+    ),
+    Field(
+        "position",
+        &[
+            (Required, "请输入职务名称"),
+            (Length(2, 20), "请输入2~16字的职务名称"),
+            (ChineseWord, "position只能是汉字、字母、数字和下划线_及破折号-"),
+        ],
+    ),
+    Field(
+        "email",
+        &[
+            (Required, "请输入电子邮箱"),
+            (Text, "请输入正确的电子邮箱"),
+            (Max(254), "电子邮箱最大可输入254字"),
+            (Email, "请输入正确的电子邮箱"),
+        ],
+    ),
+];
+
+fn sign_up(request: &Request) -> Result<Response, Error> {
+    let input = request.input();
+    let (portrait, kind) = avatar(request)?;
+    check(request, &[NICKNAME])?;
+    let nickname = input.text("nickname");
+    if is_taken(&nickname)? {
+        return Err(refused(request, "该用户名已被使用"));
+    }
+    check(request, SIGN_UP)?;
+    console::token(request)?;
+    throttle::attempt(None)?;
+
+    let password = passwords::hash(&input.text("passwd"));
+    let now = clock::now();
+    let name = chance::draw(b"0123456789abcdef", 32);
+    let key = format!("uploads/{}/{name}.{}", day(CONSOLE, now), kind.extension());
+    request.keep(portrait, &key).map_err(|_| refused(request, "文件上传失败：请稍后再试"))?;
+    let inserted = insert(request, &nickname, &password, &key, now);
+    if let Err(error) = &inserted {
+        // Nobody will ever ask for the portrait of a user who is not there.
+        if blobs::delete(&key).is_err() {
+            log::write(log::Level::Warn, &format!("the blob {key} belongs to nobody"));
+        }
+        if let database::Error::UniqueViolation(_) = error {
+            let taken = is_taken(&nickname)?;
+            return Err(refused(request, if taken { "该用户名已被使用" } else { NOT_SIGNED_UP }));
+        }
+    }
+    inserted.map_err(|_| refused(request, NOT_SIGNED_UP))?;
+    Ok(done(request, Value::Null, "注册成功"))
+}
+
+/// The portrait, whatever its sender says it is.
+fn avatar(request: &Request) -> Result<(&File, Kind), Error> {
+    let input = request.input();
+    let Some(file) = input.file("avatar") else {
+        let sent = !input.value("avatar").is_null();
+        return Err(refused(request, if sent { "avatar不是有效的上传文件" } else { "请上传头像" }));
+    };
+    let extension = file.name.rsplit_once('.').map(|(_, extension)| extension.to_ascii_lowercase());
+    let extensions = ["png", "jpg", "jpeg", "pjpeg", "bmp"];
+    if !extension.is_some_and(|extension| extensions.contains(&extension.as_str())) {
+        return Err(refused(request, "上传文件后缀不允许"));
+    }
+    if file.content.len() > LARGEST_AVATAR {
+        return Err(refused(request, "上传文件大小不符！"));
+    }
+    match Kind::of(file) {
+        Ok(kind @ (Kind::Jpeg | Kind::Png | Kind::Bmp)) => Ok((file, kind)),
+        Ok(Kind::Pdf) | Err(Refusal::Unknown) => Err(refused(request, "上传文件后缀不允许")),
+        Err(Refusal::TooLarge) => Err(refused(request, "上传文件大小不符！")),
+        Err(Refusal::Empty | Refusal::Name | Refusal::Broken) => {
+            Err(refused(request, "avatar不是有效的上传文件"))
+        }
+    }
+}
+
+fn is_taken(nickname: &str) -> Result<bool, Error> {
+    let sql = "SELECT id FROM users WHERE realm = $1 AND username = $2";
+    Ok(database::query_one(sql, params![CONSOLE, nickname])?.is_some())
+}
+
+/// Makes the user, who may sign in when an admin has approved.
+fn insert(
+    request: &Request,
+    nickname: &str,
+    password: &str,
+    avatar: &str,
+    now: i64,
+) -> Result<(), database::Error> {
+    let input = request.input();
+    let transaction = Transaction::begin()?;
+    let made = transaction.query_one(
+        "INSERT INTO users (realm, name, username, email, phone, avatar, status, password, created_at, updated_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9) RETURNING id",
+        params![
+            CONSOLE, input.text("name"), nickname, input.text("email"), input.text("phone"),
+            avatar, DISABLED, password, now
+        ],
+    )?;
+    transaction.execute(
+        "INSERT INTO console_users (user_id, position, level) VALUES ($1, $2, $3)",
+        params![made.map_or(0, |row| row.integer("id")), input.text("position"), console::USER],
+    )?;
+    transaction.commit()
+}
+
+/// What a name or password must look like that is not empty: an empty one is simply a wrong one.
+const LOGIN: &[Field] = &[
+    Field(
+        "nickname",
+        &[
+            (Length(2, 16), "nickname长度不符合要求 2,16"),
+            (ChineseWord, "nickname只能是汉字、字母、数字和下划线_及破折号-"),
+        ],
+    ),
+    Field(
+        "passwd",
+        &[
+            (Word, "密码只能由字母、数字、下划线 _ 、破折号 - 组成"),
+            (Length(6, 16), "密码位数只能为 6~16 位"),
+        ],
+    ),
+    Field(
+        "captcha_code",
+        &[
+            (Required, "请填写验证码"),
+            (Length(5, 5), "请输入正确的验证码"),
+            (Alphanumeric, "验证码只能为字母和数字"),
+        ],
+    ),
+    Field(
+        "captcha_id",
+        &[
+            (Required, "验证码参数缺失"),
+            (Max(32), "请填写正确的验证码参数"),
+            (Alphanumeric, "请填写正确的验证码参数"),
+        ],
+    ),
+];
+
+fn login(request: &Request) -> Result<Response, Error> {
+    let input = request.input();
+    check(request, LOGIN)?;
+    console::token(request)?;
+    account::attempt(CONSOLE, &input.text("nickname"))?;
+    let solved = captcha::take(CONSOLE, &input.text("captcha_id"))
+        .is_some_and(|code| captcha::matches(&code, &input.text("captcha_code")));
+    if !solved {
+        return Err(refused(request, "请输入正确的验证码"));
+    }
+    let found = database::query_one(
+        "SELECT users.id, users.username, users.password, users.status, console_users.level
+         FROM users JOIN console_users ON console_users.user_id = users.id
+         WHERE users.realm = $1 AND users.username = $2",
+        params![CONSOLE, input.text("nickname")],
+    )?;
+    let verified = account::verify(found.as_ref(), &input.text("passwd"));
+    let wrong = || refused(request, "用户名或密码输入错误，请稍后再试");
+    let (Some(user), Some(verified)) = (found, verified) else {
+        return Err(wrong());
+    };
+    if user.integer("status") == DISABLED {
+        return Err(refused(request, "用户正在等待审核中"));
+    }
+    let token = tokens::issue(&Subject {
+        user_id: verified.id,
+        realm: CONSOLE.to_owned(),
+        name: user.text("username").to_owned(),
+        roles: vec![format!("level-{}", user.integer("level"))],
+        claims: Vec::new(),
+    });
+    // Somebody may have changed the password or removed the user meanwhile.
+    if !verified.still_holds()? || !console::sign_in(verified.id, &token.id)? {
+        return Err(wrong());
+    }
+    let data = json!({
+        "id": verified.id,
+        "account_status": user.integer("status"),
+        "nickname": user.text("username"),
+        "user_level": user.integer("level"),
+        "token": token.text,
+    });
+    Ok(done(request, data, "登录成功"))
+}
+
+/// What clients of the realm are told of an address that is none.
+pub(super) fn not_found(request: &Request) -> Response {
+    let mut response = refused(request, "请求地址不存在").answer();
+    response.status = 404;
+    response
+}

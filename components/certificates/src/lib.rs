@@ -1,0 +1,5 @@
+//! `certificates`: papers that users hand in and get back. A file per realm.
+
+mod clinic;
+
+wharf_kit::export!(clinic::ENDPOINTS);

@@ -1,0 +1,46 @@
+//! What signing in has in common in all realms.
+
+use crate::database::{self, Row};
+use crate::passwords::{self, Verdict};
+use crate::{Error, params, throttle};
+
+/// Counts an attempt to sign in as a user of a realm; too many are refused.
+pub fn attempt(realm: &str, name: &str) -> Result<(), Error> {
+    Ok(throttle::attempt(Some(&format!("{realm}:{name}")))?)
+}
+
+/// A user whose password has been verified.
+pub struct Verified {
+    /// The user's id.
+    pub id: i64,
+    hash: String,
+    upgraded: Option<String>,
+}
+
+/// Compares a password with that of a user who was found, if one was: a row with `id` and `password`.
+///
+/// Without a user the same work is done for nothing, so that time does not tell who exists.
+pub fn verify(user: Option<&Row>, password: &str) -> Option<Verified> {
+    let hash = user.map(|user| user.text("password").to_owned());
+    let upgraded = match passwords::verify(password, hash.as_deref()) {
+        Verdict::Mismatch => return None,
+        Verdict::Matches => None,
+        Verdict::Upgraded(upgraded) => Some(upgraded),
+    };
+    Some(Verified { id: user?.integer("id"), hash: hash?, upgraded })
+}
+
+impl Verified {
+    /// Whether the password is still the user's, and stores its hash anew if it was of an older kind.
+    ///
+    /// To be asked after a token was issued: a change of the password that comes later ends that token,
+    /// and one that came in between is seen here.
+    pub fn still_holds(&self) -> Result<bool, Error> {
+        let Some(upgraded) = &self.upgraded else {
+            let sql = "SELECT id FROM users WHERE id = $1 AND password = $2";
+            return Ok(database::query_one(sql, params![self.id, &self.hash])?.is_some());
+        };
+        let sql = "UPDATE users SET password = $1 WHERE id = $2 AND password = $3";
+        Ok(database::execute(sql, params![upgraded, self.id, &self.hash])? > 0)
+    }
+}

@@ -1,0 +1,187 @@
+//! The realm `console`: the `{status, data, message, cmd}` envelope, always with HTTP's status 200, also
+//! for callers without a token; answers that pages of any origin may read; sign-ins that last as long
+//! as they are used.
+
+use serde_json::{Value, json};
+
+use crate::bindings::wharf::plugin::http::{Caller as Sender, Identity, Rejection};
+use crate::database;
+use crate::store::DISABLED;
+use crate::validate::Rule;
+use crate::{Error, Request, Response, answer, clock, params, settings};
+
+/// The realm's name.
+pub const CONSOLE: &str = "console";
+
+/// The level of whoever may do everything.
+pub const SUPER_ADMIN: i64 = 1;
+
+/// The level of whoever may look at users.
+pub const ADMIN: i64 = 2;
+
+/// The level of ordinary users.
+pub const USER: i64 = 3;
+
+/// What callers without the right to something are told, and those without a token.
+const NOT_ALLOWED: &str = "权限不足，操作失败";
+
+/// Seconds that a sign-in lasts without being used, unless the operator says otherwise.
+const IDLE_SECONDS: i64 = 7 * 24 * 60 * 60;
+
+/// The envelope of what went well.
+pub fn done(request: &Request, data: Value, message: &str) -> Response {
+    envelope(request, true, data, message)
+}
+
+/// The envelope of what did not.
+pub fn refused(request: &Request, message: &str) -> Error {
+    envelope(request, false, Value::Null, message).into()
+}
+
+/// The envelope, for pages of any origin.
+fn envelope(request: &Request, status: bool, data: Value, message: &str) -> Response {
+    let command = request.raw_path().trim_start_matches('/');
+    envelope_of(request, status, data, message, command)
+}
+
+/// As [`done`], with a `cmd` that is not the path.
+pub fn done_as(request: &Request, data: Value, message: &str, command: &str) -> Response {
+    envelope_of(request, true, data, message, command)
+}
+
+fn envelope_of(
+    request: &Request,
+    status: bool,
+    data: Value,
+    message: &str,
+    command: &str,
+) -> Response {
+    let data = if data.is_null() { json!([]) } else { data };
+    let body = json!({ "status": status, "data": data, "message": message, "cmd": command });
+    let mut response = answer::json(200, &body);
+    response.headers = vec![header("content-type", "application/json; charset=utf-8")];
+    open_to_all_origins(request, &mut response);
+    response
+}
+
+fn header(name: &str, value: &str) -> (String, Vec<u8>) {
+    (name.to_owned(), value.as_bytes().to_vec())
+}
+
+/// Lets pages of any origin read an answer (the Fetch standard, section 3.3).
+fn open_to_all_origins(request: &Request, response: &mut Response) {
+    match request.header("origin") {
+        None => response.headers.push(header("access-control-allow-origin", "*")),
+        Some(origin) => response.headers.extend([
+            header("access-control-allow-origin", &origin),
+            header("access-control-allow-credentials", "true"),
+            header("vary", "origin"),
+        ]),
+    }
+}
+
+/// Answers a browser that asks whether a page may call a route: any may.
+pub fn preflight(request: &Request) -> Result<Response, Error> {
+    let asked = |name: &str, usual: &str| request.header(name).unwrap_or_else(|| usual.to_owned());
+    let methods = asked("access-control-request-method", "GET,POST,PATCH,PUT,HEAD,OPTIONS,DELETE");
+    let headers = asked("access-control-request-headers", "*,Authorization");
+    let mut response = done(request, Value::Null, "success");
+    response.headers.extend([
+        header("access-control-allow-methods", &methods),
+        header("access-control-allow-headers", &headers),
+        header("access-control-max-age", "3600"),
+    ]);
+    Ok(response)
+}
+
+/// An input, with what is said when it breaks a rule.
+pub struct Field(pub &'static str, pub &'static [(Rule, &'static str)]);
+
+/// Refuses input that breaks a rule, with the first message.
+pub fn check(request: &Request, fields: &[Field]) -> Result<(), Error> {
+    let input = request.input();
+    let broken = |Field(name, rules): &Field| {
+        rules.iter().find(|(rule, _)| !rule.holds(input, name)).map(|(_, message)| *message)
+    };
+    match fields.iter().find_map(broken) {
+        None => Ok(()),
+        Some(message) => Err(refused(request, message)),
+    }
+}
+
+/// Refuses a token that is none of this realm's, also where none is needed.
+pub fn token(request: &Request) -> Result<Option<&Identity>, Error> {
+    let reason = match request.caller() {
+        Sender::Anonymous => return Ok(None),
+        Sender::Identity(identity) if identity.realm == CONSOLE => return Ok(Some(identity)),
+        Sender::Identity(_) => "非法登录信息",
+        Sender::Rejected(Rejection::Malformed) => "请求参数不可解析，访问异常！",
+        Sender::Rejected(Rejection::Expired | Rejection::Revoked) => "登录凭证过期，请重新登录",
+    };
+    Err(refused(request, reason))
+}
+
+/// The user who calls.
+#[derive(Clone, Copy, Debug)]
+pub struct Caller {
+    /// The user's id.
+    pub id: i64,
+    /// The user's level.
+    pub level: i64,
+}
+
+/// Looks the caller up and keeps the sign-in alive; refuses callers whose level is beyond `most`.
+pub fn caller(request: &Request, most: i64) -> Result<Caller, Error> {
+    let identity = token(request)?.ok_or_else(|| refused(request, NOT_ALLOWED))?;
+    let user = database::query_one(
+        "SELECT users.id, users.status, console_users.level, console_sessions.expires_at
+         FROM users JOIN console_users ON console_users.user_id = users.id
+         LEFT JOIN console_sessions ON console_sessions.user_id = users.id AND console_sessions.token_id = $3
+         WHERE users.realm = $1 AND users.id = $2",
+        params![CONSOLE, identity.user_id, &identity.token_id],
+    )?;
+    let user = user.ok_or_else(|| refused(request, "无效凭证信息，请重新登录"))?;
+    let (now, expires) = (clock::now(), user.integer("expires_at"));
+    if expires <= now {
+        return Err(refused(request, "登录凭证过期，请重新登录"));
+    }
+    if user.integer("status") == DISABLED {
+        return Err(refused(request, "账户正在审核中，请等待审核完成"));
+    }
+    let caller = Caller { id: user.integer("id"), level: user.integer("level") };
+    if caller.level > most {
+        return Err(refused(request, NOT_ALLOWED));
+    }
+    prolong(&identity.token_id, expires, now)?;
+    Ok(caller)
+}
+
+/// Begins a sign-in with this token, and forgets those that are over. Says whether the user is still there.
+pub fn sign_in(user: i64, token: &str) -> Result<bool, Error> {
+    let now = clock::now();
+    database::execute("DELETE FROM console_sessions WHERE expires_at <= $1", params![now])?;
+    let begun = database::execute(
+        "INSERT INTO console_sessions (token_id, user_id, expires_at) VALUES ($1, $2, $3)",
+        params![token, user, now.saturating_add(idle_seconds())],
+    );
+    match begun {
+        Err(database::Error::ForeignKey(_)) => Ok(false),
+        begun => Ok(begun.map(|_| true)?),
+    }
+}
+
+/// Moves the end of a sign-in away. Not with every request: a write for each would cost more than it is worth.
+fn prolong(token: &str, expires: i64, now: i64) -> Result<(), Error> {
+    let idle = idle_seconds();
+    let until = now.saturating_add(idle);
+    if until - expires >= idle / 100 {
+        let sql = "UPDATE console_sessions SET expires_at = $1 WHERE token_id = $2";
+        database::execute(sql, params![until, token])?;
+    }
+    Ok(())
+}
+
+fn idle_seconds() -> i64 {
+    let setting = settings::get("console.idle_seconds");
+    setting.and_then(|seconds| seconds.parse().ok()).unwrap_or(IDLE_SECONDS)
+}

@@ -1,0 +1,13 @@
+//! The realm `clinic`: doctors about themselves.
+
+use wharf_kit::clinic::{CLINIC, doctor, user};
+use wharf_kit::{Endpoint, Error, Request, Response, answer};
+
+pub(super) const ENDPOINTS: &[Endpoint] = &[Endpoint::get("/api/doctor/me", me)
+    .signed_in(CLINIC)
+    .tag("clinic")
+    .summary("The caller, who must be a doctor.")];
+
+fn me(request: &Request) -> Result<Response, Error> {
+    Ok(answer::json(200, &user(&doctor(request)?)))
+}

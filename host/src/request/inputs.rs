@@ -1,0 +1,85 @@
+//! What the host itself reads of a request: the token, and who sent it. Inputs are the handlers' business.
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+
+use hyper::header::{self, HeaderMap};
+use hyper::http::request::Parts;
+use ipnet::IpNet;
+use serde::Deserialize;
+
+/// The paths whose clients send tokens in more places than the header, as the original systems took them.
+const MANY_PLACES: &str = "/api/";
+
+/// Looks for a token: in the header and, below `/api`, then in the query, the body and a cookie.
+/// Elsewhere the header may hold the token without a scheme.
+pub(super) fn token<'a>(head: &'a Parts, body: &'a [u8]) -> Option<Cow<'a, str>> {
+    if !head.uri.path().starts_with(MANY_PLACES) {
+        return bearer(&head.headers).or_else(|| bare(&head.headers)).map(Cow::Borrowed);
+    }
+    let query = || form_field(head.uri.query().unwrap_or_default().as_bytes());
+    bearer(&head.headers)
+        .map(Cow::Borrowed)
+        .or_else(query)
+        .or_else(|| body_field(&head.headers, body))
+        .or_else(|| cookie(&head.headers).map(Cow::Borrowed))
+}
+
+/// The client's address: the sender's or, where that is a proxy that the operator trusts, the last one
+/// of `x-forwarded-for` that is none.
+pub(super) fn client(sender: IpAddr, headers: &HeaderMap, proxies: &[IpNet]) -> IpAddr {
+    if proxies.is_empty() {
+        return sender.to_canonical();
+    }
+    let is_proxy = |address: &IpAddr| proxies.iter().any(|network| network.contains(address));
+    let mut client = sender.to_canonical();
+    let told = headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());
+    let told: Vec<&str> = told.flat_map(|value| value.split(',')).collect();
+    for address in told.iter().rev() {
+        if !is_proxy(&client) {
+            break;
+        }
+        let Ok(address) = address.trim().parse::<IpAddr>() else { break };
+        client = address.to_canonical();
+    }
+    client
+}
+
+/// `Authorization: Bearer …` (RFC 6750, section 2.1), the scheme in any case.
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+/// `Authorization: …` with nothing but a token.
+fn bare(headers: &HeaderMap) -> Option<&str> {
+    let token = headers.get(header::AUTHORIZATION)?.to_str().ok()?.trim();
+    (!token.is_empty() && !token.contains(' ')).then_some(token)
+}
+
+fn form_field(form: &[u8]) -> Option<Cow<'_, str>> {
+    form_urlencoded::parse(form)
+        .find(|(name, value)| name == "token" && !value.is_empty())
+        .map(|(_, value)| value)
+}
+
+fn body_field<'a>(headers: &HeaderMap, body: &'a [u8]) -> Option<Cow<'a, str>> {
+    /// All else is passed over without being kept: whoever sent it has not been counted yet.
+    #[derive(Deserialize)]
+    struct Body {
+        token: Option<String>,
+    }
+    let kind = headers.get(header::CONTENT_TYPE)?.to_str().ok()?.trim().to_ascii_lowercase();
+    if kind.contains("json") {
+        return serde_json::from_slice::<Body>(body).ok()?.token.map(Cow::Owned);
+    }
+    if kind.starts_with("application/x-www-form-urlencoded") {
+        return form_field(body);
+    }
+    None
+}
+
+fn cookie(headers: &HeaderMap) -> Option<&str> {
+    let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    cookies.flat_map(|value| value.split(';')).find_map(|pair| pair.trim().strip_prefix("token="))
+}
