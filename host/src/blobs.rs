@@ -125,11 +125,6 @@ impl Blobs {
         }
     }
 
-    /// Bytes of one file at most.
-    pub fn most(&self) -> u64 {
-        self.most
-    }
-
     /// Stores a file in place of an earlier one; it is there whole or not at all.
     pub async fn put(&self, key: &str, content: Bytes) -> Result<(), Failure> {
         if content.len() as u64 > self.most {

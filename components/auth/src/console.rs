@@ -5,9 +5,7 @@ use wharf_kit::database::{self, Transaction};
 use wharf_kit::media::{Kind, Refusal};
 use wharf_kit::store::DISABLED;
 use wharf_kit::tokens::Subject;
-use wharf_kit::validate::Rule::{
-    Alphanumeric, ChineseWord, Email, Length, Max, Phone, RealPhone, Required, Same, Text, Word,
-};
+use wharf_kit::validate::Rule::{Alphanumeric, Length, Max, Same};
 use wharf_kit::{
     Endpoint, Error, File, Parameter, Request, Response, Value, account, blobs, captcha, chance,
     clock, day, file, json, log, params, passwords, required, throttle, tokens,
@@ -56,64 +54,26 @@ fn sign_up_limit() -> u32 {
 /// What cannot be stored is told so.
 const NOT_SIGNED_UP: &str = "注册失败，请稍后再试";
 
-const NICKNAME: Field = Field(
-    "nickname",
-    &[
-        (Required, "nickname不能为空"),
-        (Length(2, 16), "nickname长度不符合要求 2,16"),
-        (ChineseWord, "nickname只能是汉字、字母、数字和下划线_及破折号-"),
-    ],
-);
+const SIGN_UP_NAME: &[Field] =
+    &[console::required("nickname", "nickname不能为空", console::NICKNAME)];
 
 const SIGN_UP: &[Field] = &[
-    Field(
-        "phone",
-        &[
-            (Required, "phone不能为空"),
-            (Phone, "手机号格式不正确"),
-            (RealPhone, "禁止使用虚拟电话号"),
-        ],
-    ),
-    Field(
+    console::required("phone", "phone不能为空", console::PHONE),
+    console::required(
         "passwd",
-        &[
-            (Required, "请填写密码"),
-            (Same("repasswd"), "两次密码输入不一致，请重新输入"),
-            (Word, "密码只能由字母、数字、下划线 _ 、破折号 - 组成"),
-            (Length(6, 16), "密码位数只能为 6~16 位"),
-        ],
+        "请填写密码",
+        &[(Same("repasswd"), "两次密码输入不一致，请重新输入")],
     ),
-    Field(
-        "name",
-        &[
-            (Required, "name不能为空"),
-            (Length(2, 16), "name长度不符合要求 2,16"),
-            (ChineseWord, "name只能是汉字、字母、数字和下划线_及破折号-"),
-        ],
-    ),
-    Field(
-        "position",
-        &[
-            (Required, "请输入职务名称"),
-            (Length(2, 20), "请输入2~16字的职务名称"),
-            (ChineseWord, "position只能是汉字、字母、数字和下划线_及破折号-"),
-        ],
-    ),
-    Field(
-        "email",
-        &[
-            (Required, "请输入电子邮箱"),
-            (Text, "请输入正确的电子邮箱"),
-            (Max(254), "电子邮箱最大可输入254字"),
-            (Email, "请输入正确的电子邮箱"),
-        ],
-    ),
+    console::optional("passwd", console::PASSWORD),
+    console::required("name", "name不能为空", console::NAME),
+    console::required("position", "请输入职务名称", console::POSITION),
+    console::required("email", "请输入电子邮箱", console::EMAIL),
 ];
 
 fn sign_up(request: &Request) -> Result<Response, Error> {
     let input = request.input();
     let (portrait, kind) = avatar(request)?;
-    check(request, &[NICKNAME])?;
+    check(request, SIGN_UP_NAME)?;
     let nickname = input.text("nickname");
     if is_taken(&nickname)? {
         return Err(refused(request, "该用户名已被使用"));
@@ -197,37 +157,19 @@ fn insert(
     transaction.commit()
 }
 
-/// What a name or password must look like that is not empty: an empty one is simply a wrong one.
+/// A name or password that is empty is simply a wrong one.
 const LOGIN: &[Field] = &[
-    Field(
-        "nickname",
-        &[
-            (Length(2, 16), "nickname长度不符合要求 2,16"),
-            (ChineseWord, "nickname只能是汉字、字母、数字和下划线_及破折号-"),
-        ],
-    ),
-    Field(
-        "passwd",
-        &[
-            (Word, "密码只能由字母、数字、下划线 _ 、破折号 - 组成"),
-            (Length(6, 16), "密码位数只能为 6~16 位"),
-        ],
-    ),
-    Field(
+    console::optional("nickname", console::NICKNAME),
+    console::optional("passwd", console::PASSWORD),
+    console::required(
         "captcha_code",
-        &[
-            (Required, "请填写验证码"),
-            (Length(5, 5), "请输入正确的验证码"),
-            (Alphanumeric, "验证码只能为字母和数字"),
-        ],
+        "请填写验证码",
+        &[(Length(5, 5), "请输入正确的验证码"), (Alphanumeric, "验证码只能为字母和数字")],
     ),
-    Field(
+    console::required(
         "captcha_id",
-        &[
-            (Required, "验证码参数缺失"),
-            (Max(32), "请填写正确的验证码参数"),
-            (Alphanumeric, "请填写正确的验证码参数"),
-        ],
+        "验证码参数缺失",
+        &[(Max(32), "请填写正确的验证码参数"), (Alphanumeric, "请填写正确的验证码参数")],
     ),
 ];
 

@@ -94,14 +94,68 @@ pub fn preflight(request: &Request) -> Result<Response, Error> {
     Ok(response)
 }
 
-/// An input, with what is said when it breaks a rule.
-pub struct Field(pub &'static str, pub &'static [(Rule, &'static str)]);
+/// A rule, and what is said of an input that breaks it.
+pub type Told = (Rule, &'static str);
+
+/// What nicknames look like.
+pub const NICKNAME: &[Told] = &[
+    (Rule::Length(2, 16), "nickname长度不符合要求 2,16"),
+    (Rule::ChineseWord, "nickname只能是汉字、字母、数字和下划线_及破折号-"),
+];
+
+/// What names look like.
+pub const NAME: &[Told] = &[
+    (Rule::Length(2, 16), "name长度不符合要求 2,16"),
+    (Rule::ChineseWord, "name只能是汉字、字母、数字和下划线_及破折号-"),
+];
+
+/// What phone numbers look like.
+pub const PHONE: &[Told] =
+    &[(Rule::Phone, "手机号格式不正确"), (Rule::RealPhone, "禁止使用虚拟电话号")];
+
+/// What passwords look like.
+pub const PASSWORD: &[Told] = &[
+    (Rule::Word, "密码只能由字母、数字、下划线 _ 、破折号 - 组成"),
+    (Rule::Length(6, 16), "密码位数只能为 6~16 位"),
+];
+
+/// What positions look like. The message is the original's, its numbers included.
+pub const POSITION: &[Told] = &[
+    (Rule::Length(2, 20), "请输入2~16字的职务名称"),
+    (Rule::ChineseWord, "position只能是汉字、字母、数字和下划线_及破折号-"),
+];
+
+/// What e-mail addresses look like.
+pub const EMAIL: &[Told] = &[
+    (Rule::Text, "请输入正确的电子邮箱"),
+    (Rule::Max(254), "电子邮箱最大可输入254字"),
+    (Rule::Email, "请输入正确的电子邮箱"),
+];
+
+/// An input with its rules, in the order in which they are tried.
+pub struct Field {
+    name: &'static str,
+    missing: Option<&'static str>,
+    rules: &'static [Told],
+}
+
+/// An input that must be sent, with what is said when it is not.
+pub const fn required(name: &'static str, missing: &'static str, rules: &'static [Told]) -> Field {
+    Field { name, missing: Some(missing), rules }
+}
+
+/// An input that may be missing.
+pub const fn optional(name: &'static str, rules: &'static [Told]) -> Field {
+    Field { name, missing: None, rules }
+}
 
 /// Refuses input that breaks a rule, with the first message.
 pub fn check(request: &Request, fields: &[Field]) -> Result<(), Error> {
     let input = request.input();
-    let broken = |Field(name, rules): &Field| {
-        rules.iter().find(|(rule, _)| !rule.holds(input, name)).map(|(_, message)| *message)
+    let broken = |field: &Field| {
+        let missing = field.missing.filter(|_| !Rule::Required.holds(input, field.name));
+        let rules = || field.rules.iter().find(|(rule, _)| !rule.holds(input, field.name));
+        missing.or_else(|| rules().map(|(_, message)| *message))
     };
     match fields.iter().find_map(broken) {
         None => Ok(()),

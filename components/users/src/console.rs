@@ -5,7 +5,7 @@ use wharf_kit::console::{
 };
 use wharf_kit::database::{self, Row, Transaction, Value as Column};
 use wharf_kit::media::Kind;
-use wharf_kit::validate::Rule::{ChineseWord, Digits, Email, Length, Max, Phone, RealPhone, Text};
+use wharf_kit::validate::Rule::Digits;
 use wharf_kit::{
     Endpoint, Error, Request, Response, Value, blobs, clock, date, json, log, optional, params,
     tokens,
@@ -55,7 +55,7 @@ const ROWS: i64 = 15;
 const APPROVED: i64 = 1;
 
 fn list(request: &Request) -> Result<Response, Error> {
-    check(request, &[Field("page", &[(Digits, "参数类型错误")])])?;
+    check(request, &[console::optional("page", &[(Digits, "参数类型错误")])])?;
     caller(request, ADMIN)?;
     let wanted = request.input().text("page").parse::<i64>().unwrap_or(1).max(1);
     let counted = database::query_one(
@@ -112,36 +112,11 @@ fn detail(request: &Request) -> Result<Response, Error> {
 }
 
 const UPDATE: &[Field] = &[
-    Field(
-        "nickname",
-        &[
-            (Length(2, 16), "nickname长度不符合要求 2,16"),
-            (ChineseWord, "nickname只能是汉字、字母、数字和下划线_及破折号-"),
-        ],
-    ),
-    Field("phone", &[(Phone, "手机号格式不正确"), (RealPhone, "禁止使用虚拟电话号")]),
-    Field(
-        "name",
-        &[
-            (Length(2, 16), "name长度不符合要求 2,16"),
-            (ChineseWord, "name只能是汉字、字母、数字和下划线_及破折号-"),
-        ],
-    ),
-    Field(
-        "position",
-        &[
-            (Length(2, 20), "请输入2~16字的职务名称"),
-            (ChineseWord, "position只能是汉字、字母、数字和下划线_及破折号-"),
-        ],
-    ),
-    Field(
-        "email",
-        &[
-            (Text, "请输入正确的电子邮箱"),
-            (Max(254), "电子邮箱最大可输入254字"),
-            (Email, "请输入正确的电子邮箱"),
-        ],
-    ),
+    console::optional("nickname", console::NICKNAME),
+    console::optional("phone", console::PHONE),
+    console::optional("name", console::NAME),
+    console::optional("position", console::POSITION),
+    console::optional("email", console::EMAIL),
 ];
 
 fn update(request: &Request) -> Result<Response, Error> {
