@@ -155,6 +155,13 @@ on_both_databases! {
         ask(&host, "PUT", "/api/auth/refresh", &doctor).await.assert_unauthenticated();
         ask(&host, "GET", "/api/user_info", &doctor).await.assert_unauthenticated();
         assert_eq!(host.me(&store).await.code(), 20001);
+        let preflight = host.request(reqwest::Method::OPTIONS, "/api/doctor/certificate/upload").header("origin", "https://clinic.example")
+            .header("access-control-request-method", "POST").header("access-control-request-headers", "authorization").answer().await;
+        assert_eq!((preflight.status.as_u16(), preflight.header("access-control-allow-origin")), (204, "*"));
+        host.sql("UPDATE users SET status = -1 WHERE realm = 'clinic' RETURNING id", Vec::new()).await;
+        ask(&host, "GET", "/api/doctor/me", &doctor).await.assert_unauthenticated();
+        host.sql("UPDATE users SET status = 1 WHERE realm = 'clinic' RETURNING id", Vec::new()).await;
+        assert_eq!(ask(&host, "GET", "/api/doctor/me", &doctor).await.status, 200);
         host.sql("DELETE FROM users WHERE realm = 'clinic' RETURNING id", Vec::new()).await;
         ask(&host, "GET", "/api/doctor/me", &doctor).await.assert_unauthenticated();
     }

@@ -27,7 +27,7 @@ pub(super) struct Import {
 enum What {
     /// Take users in from a CSV file, with the password hashes that they have.
     ///
-    /// The first line names the columns, in any order. Empty fields, NULL and \\N stand for nothing. argon2, bcrypt and md5 hashes are taken; the latter two are
+    /// The first line names the columns, in any order. Empty fields, NULL and \N stand for nothing. argon2, bcrypt and md5 hashes are taken; the latter two are
     /// replaced at the next sign-in. Users who are there already, with the same username, e-mail address and phone, are
     /// left as they are: it is safe to run the same import twice. A host may be running on the same database.
     Users(Box<Users>),
