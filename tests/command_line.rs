@@ -12,7 +12,7 @@ use std::process::{Child, Command, Output, Stdio};
 use tempfile::TempDir;
 
 use crate::support::guests::{self, wharf};
-use crate::support::{Ask as _, postgres};
+use crate::support::{Ask as _, change_schema, postgres};
 
 fn folder() -> TempDir {
     tempfile::tempdir().expect("a temporary folder")
@@ -401,7 +401,7 @@ fn a_database_that_does_not_answer_is_named_without_its_password() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_that_is_newer_is_refused() {
     let folder = folder();
-    let future = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) VALUES (9999, 'future', TRUE, $1, 0) RETURNING version";
+    let future = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) SELECT 9999, 'future', TRUE, checksum, 0 FROM _sqlx_migrations WHERE version = 1";
     for url in [None, postgres::fresh_database().await] {
         let start = || {
             let mut command = serve(folder.path(), &guests::built_in());
@@ -411,22 +411,7 @@ async fn a_database_that_is_newer_is_refused() {
             command
         };
         Serving::start(start()).stop("TERM");
-        let location = match &url {
-            Some(url) => wharf::database::Location::Postgres {
-                url: url.clone(),
-                schema: "tenant_default".into(),
-            },
-            None => {
-                wharf::database::Location::Sqlite(folder.path().join("data/tenants/default.db"))
-            }
-        };
-        let limits = wharf::Config::default().sql.limits();
-        let database =
-            wharf::database::Database::open(&location, limits, &wharf::database::Migrations::api())
-                .await
-                .expect("the database");
-        database.query(future, vec![wharf::database::Value::Blob(vec![0])]).await.expect("a row");
-        database.close().await;
+        change_schema(url.as_deref(), &folder.path().join("data"), future).await;
         assert_refused(&mut start(), &["newer", "9999", "install a newer wharf"]);
     }
 }

@@ -146,6 +146,29 @@ async fn assert_denied(host: &TestHost) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn statements_that_look_harmless_reach_nothing_but_rows_on_sqlite() {
+    let host = host(|_| {}).await;
+    for sql in [
+        "SELECT * FROM pragma_database_list",
+        "SELECT * FROM pragma_table_list()",
+        "SELECT * FROM users, pragma_journal_mode",
+        "SELECT load_extension('x')",
+        "WITH x AS (SELECT 1) DELETE FROM _sqlx_migrations",
+        "UPDATE _SQLX_migrations SET success = 0",
+        "INSERT INTO sqlite_sequence VALUES ('users', 1)",
+        "DELETE FROM sqlite_schema",
+    ] {
+        let told = host.post("/statement").json(&json!({ "sql": sql })).answer().await.body;
+        let denied = told.contains("Denied") || told.contains("may not be modified");
+        assert!(denied, "{sql}: {told}");
+    }
+    // A connection that refused goes on with what it may do.
+    let sql = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3) SELECT upper(hex(i)) FROM n";
+    let told = host.post("/statement").json(&json!({ "sql": sql })).answer().await.body;
+    assert_eq!(told, "\"3 rows\"");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn results_have_limits() {
     let host = host(|config| {
         config.sql.rows = 3;

@@ -7,6 +7,7 @@ pub mod postgres;
 pub mod tools;
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -118,7 +119,7 @@ impl TestHost {
     }
 
     /// The folder that goes with the host.
-    pub fn folder(&self) -> &std::path::Path {
+    pub fn folder(&self) -> &Path {
         self.folder.path()
     }
 
@@ -305,16 +306,7 @@ impl TestHost {
 
     /// Changes the tenant's tables behind the host's back, as no statement of a guest's may.
     pub async fn change_schema(&self, statement: &'static str) {
-        if let Some(url) = &self.config.database {
-            let url = format!("{url}&options=-csearch_path%3Dtenant_default");
-            let mut connection = PgConnection::connect(&url).await.expect("the database");
-            connection.execute(statement).await.expect("the statement runs");
-        } else {
-            let file = self.config.data.join("tenants/default.db");
-            let file = file.to_str().expect("a path in UTF-8");
-            let mut connection = SqliteConnection::connect(file).await.expect("the database");
-            connection.execute(statement).await.expect("the statement runs");
-        }
+        change_schema(self.config.database.as_deref(), &self.config.data, statement).await;
     }
 
     /// Changes the tenant's data behind the host's back.
@@ -329,6 +321,20 @@ impl TestHost {
         let rows = database.query(statement, parameters).await.expect("the statement runs");
         database.close().await;
         rows
+    }
+}
+
+/// Runs a statement that no component may send, on the tenant's data in a PostgreSQL database or a folder.
+pub async fn change_schema(database: Option<&str>, data: &Path, statement: &'static str) {
+    if let Some(url) = database {
+        let url = format!("{url}&options=-csearch_path%3Dtenant_default");
+        let mut connection = PgConnection::connect(&url).await.expect("the database");
+        connection.execute(statement).await.expect("the statement runs");
+    } else {
+        let file = data.join("tenants/default.db");
+        let file = file.to_str().expect("a path in UTF-8");
+        let mut connection = SqliteConnection::connect(file).await.expect("the database");
+        connection.execute(statement).await.expect("the statement runs");
     }
 }
 

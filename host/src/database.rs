@@ -143,14 +143,14 @@ impl Database {
         migrations: &Migrations,
     ) -> Result<Self, String> {
         let pool = match location {
-            Location::Sqlite(file) => Pool::Sqlite(sqlite::open(file, &limits).await?),
+            Location::Sqlite(file) => Pool::Sqlite(sqlite::open(file, &limits, migrations).await?),
             Location::Postgres { url, schema } => {
-                Pool::Postgres(postgres::open(url, schema, &limits).await?)
+                let pool = postgres::open(url, schema, &limits).await?;
+                migrations.run_postgres(&pool, schema).await?;
+                Pool::Postgres(pool)
             }
         };
-        let database = Database { pool, limits };
-        migrations.run(&database.pool, location).await?;
-        Ok(database)
+        Ok(Database { pool, limits })
     }
 
     /// Runs a statement that returns rows, in a transaction of its own.

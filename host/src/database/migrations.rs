@@ -1,8 +1,9 @@
 //! Numbered steps that bring a database up to date, the same on both engines.
 
-use sqlx::migrate::{Migrate, MigrateError, Migrator};
+use std::path::Path;
 
-use super::{Location, Pool};
+use sqlx::migrate::{Migrate, MigrateError, Migrator};
+use sqlx::{PgPool, SqlitePool};
 
 /// The steps of one owner's schema, embedded in the binary from `migrations/`.
 pub struct Migrations {
@@ -27,33 +28,18 @@ impl Migrations {
         }
     }
 
-    /// Applies what is missing and logs each step.
-    pub(super) async fn run(&self, pool: &Pool, location: &Location) -> Result<(), String> {
-        let place = match location {
-            Location::Sqlite(file) => file.display().to_string(),
-            Location::Postgres { schema, .. } => format!("schema {schema}"),
-        };
-        let done = match pool {
-            Pool::Sqlite(pool) => {
-                let before =
-                    applied(&mut *pool.acquire().await.map_err(|error| error.to_string())?).await;
-                log(&self.sqlite, before, &place, self.sqlite.run(pool).await)
-            }
-            Pool::Postgres(pool) => {
-                let before =
-                    applied(&mut *pool.acquire().await.map_err(|error| error.to_string())?).await;
-                log(&self.postgres, before, &place, self.postgres.run(pool).await)
-            }
-        };
-        done.map_err(|error| match error {
-            MigrateError::VersionMissing(version) => {
-                format!("the database {place} is newer than this wharf: it has migration {version}, which this binary does not know; install a newer wharf")
-            }
-            MigrateError::VersionMismatch(version) => {
-                format!("the database {place} was made by a different migration {version}; restore a backup or use the wharf that made it")
-            }
-            other => format!("cannot bring the database {place} up to date: {other}"),
-        })
+    /// Applies what a file is missing and logs each step.
+    pub(super) async fn run_sqlite(&self, pool: &SqlitePool, file: &Path) -> Result<(), String> {
+        let place = file.display().to_string();
+        let before = applied(&mut *pool.acquire().await.map_err(|error| error.to_string())?).await;
+        log(&self.sqlite, before, &place, self.sqlite.run(pool).await)
+    }
+
+    /// Applies what a schema is missing and logs each step.
+    pub(super) async fn run_postgres(&self, pool: &PgPool, schema: &str) -> Result<(), String> {
+        let place = format!("schema {schema}");
+        let before = applied(&mut *pool.acquire().await.map_err(|error| error.to_string())?).await;
+        log(&self.postgres, before, &place, self.postgres.run(pool).await)
     }
 }
 
@@ -68,8 +54,16 @@ fn log(
     before: i64,
     place: &str,
     done: Result<(), MigrateError>,
-) -> Result<(), MigrateError> {
-    done?;
+) -> Result<(), String> {
+    done.map_err(|error| match error {
+        MigrateError::VersionMissing(version) => {
+            format!("the database {place} is newer than this wharf: it has migration {version}, which this binary does not know; install a newer wharf")
+        }
+        MigrateError::VersionMismatch(version) => {
+            format!("the database {place} was made by a different migration {version}; restore a backup or use the wharf that made it")
+        }
+        other => format!("cannot bring the database {place} up to date: {other}"),
+    })?;
     for step in migrator.iter().filter(|step| step.version > before) {
         tracing::info!(database = place, version = step.version, name = %step.description, "applied migration");
     }

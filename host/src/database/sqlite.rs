@@ -1,5 +1,7 @@
 //! SQLite: one file, write-ahead log, fully synchronous.
 
+mod authorizer;
+
 use std::path::Path;
 
 use futures_util::TryStreamExt as _;
@@ -13,7 +15,7 @@ use sqlx::{
     TypeInfo as _, ValueRef as _,
 };
 
-use super::{Failure, Limits, Meter, Rows, Value};
+use super::{Failure, Limits, Meter, Migrations, Rows, Value};
 
 /// The first release without the write-ahead log's reset bug, as `SQLITE_VERSION_NUMBER`.
 const OLDEST: i32 = 3_051_003;
@@ -24,8 +26,12 @@ const _: () =
 /// Pages kept for work on many rows, as SQLite takes it: KiB with a minus sign.
 const BULK_CACHE: &str = "-65536";
 
-/// Opens a file, with the folder that it lies in.
-pub(super) async fn open(file: &Path, limits: &Limits) -> Result<SqlitePool, String> {
+/// Opens a file, with the folder that it lies in, and brings it up to date.
+pub(super) async fn open(
+    file: &Path,
+    limits: &Limits,
+    migrations: &Migrations,
+) -> Result<SqlitePool, String> {
     let unusable = |error: &dyn std::fmt::Display| {
         format!(
             "cannot open the database {}: {error}; make its folder writable or choose another with --data",
@@ -51,10 +57,16 @@ pub(super) async fn open(file: &Path, limits: &Limits) -> Result<SqlitePool, Str
             // Otherwise every statement writes the pages that it changes to a file, in case it fails half-way.
             .pragma("temp_store", "MEMORY");
     }
+    // Migrations change the schema, on a connection of their own: those that serve may not.
+    let migrating = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone());
+    let migrating = migrating.await.map_err(|error| unusable(&error))?;
+    migrations.run_sqlite(&migrating, file).await?;
+    migrating.close().await;
     SqlitePoolOptions::new()
         .max_connections(limits.connections)
         .acquire_timeout(limits.wait)
         .test_before_acquire(false)
+        .after_connect(|connection, _| Box::pin(authorizer::restrict(connection)))
         .connect_with(options)
         .await
         .map_err(|error| unusable(&error))
@@ -141,6 +153,9 @@ pub(super) fn failure(error: &sqlx::Error) -> Failure {
         787 => Failure::ForeignKey(message),
         // SQLITE_CONSTRAINT_NOTNULL, _CHECK and _DATATYPE, SQLITE_MISMATCH, SQLITE_TOOBIG
         1299 | 275 | 3091 | 20 | 18 => Failure::Invalid(message),
+        // SQLITE_AUTH, which a function is refused without
+        23 => Failure::Denied(message),
+        1 if message.starts_with("not authorized") => Failure::Denied(message),
         // SQLITE_BUSY and SQLITE_LOCKED, with any extension
         code if matches!(code & 0xff, 5 | 6) => Failure::Busy,
         _ => Failure::Failed(message),
