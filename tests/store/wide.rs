@@ -3,15 +3,13 @@
 use serde_json::{Value, json};
 use wharf::database::Value as Column;
 
+use crate::store::addresses::ADDRESS;
 use crate::support::{Ask as _, on_both_databases};
 
 /// Text that takes the most bytes in the database, and text that takes the most in JSON.
 fn widest() -> [String; 2] {
     ["\u{10FFFF}".repeat(255), "\u{1}".repeat(255)]
 }
-
-const COLUMNS: [&str; 7] =
-    ["province", "city", "district", "address", "zip", "contact_name", "contact_phone"];
 
 /// Thousand rows of an address that is there.
 const MULTIPLY: &str = "INSERT INTO user_addresses (user_id, province, city, district, address, zip, contact_name, contact_phone, created_at, updated_at)
@@ -23,7 +21,7 @@ on_both_databases! {
     async fn the_longest_page_of_the_widest_rows_is_answered(host: TestHost) {
         let (token, admin) = (host.user("ipsaipsa").await, host.admin().await);
         for text in widest() {
-            let address: Value = COLUMNS.iter().map(|name| ((*name).to_owned(), json!(text))).collect();
+            let address: Value = ADDRESS.iter().map(|(name, _)| ((*name).to_owned(), json!(text))).collect();
             let made = host.post("/api/user_addresses").json(&address).bearer_auth(&token).answer().await;
             assert_eq!(made.code(), 20001);
             host.sql(MULTIPLY, Vec::new()).await;
@@ -39,8 +37,8 @@ on_both_databases! {
     async fn text_that_is_longer_than_a_column_is_not_stored(host: TestHost) {
         let token = host.user("ipsaipsa").await;
         let long = "\u{1}".repeat(256);
-        for column in COLUMNS {
-            let mut address: Value = COLUMNS.iter().map(|name| ((*name).to_owned(), json!("et"))).collect();
+        for (column, _) in ADDRESS {
+            let mut address: Value = ADDRESS.iter().map(|(name, _)| ((*name).to_owned(), json!("et"))).collect();
             address[column] = json!(long);
             let refused = host.post("/api/user_addresses").json(&address).bearer_auth(&token).answer().await;
             assert_eq!(refused.code(), 50001, "{column}");

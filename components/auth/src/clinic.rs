@@ -54,8 +54,7 @@ pub(super) fn register(request: &Request) -> Result<Response, Error> {
 /// Tells what another user has.
 fn find_taken(input: &Input, errors: &mut Errors) -> Result<(), Error> {
     for (column, label) in [("username", "用户名"), ("email", "邮箱")] {
-        let sql = format!("SELECT id FROM users WHERE realm = $1 AND {column} = $2");
-        if database::query_one(&sql, params![CLINIC, input.text(column)])?.is_some() {
+        if account::find(CLINIC, column, &input.text(column))?.is_some() {
             errors.add(column, &taken(label));
         }
     }

@@ -2,13 +2,13 @@
 
 use wharf_kit::console::{self, CONSOLE, Field, check, done, refused};
 use wharf_kit::database::{self, Transaction};
-use wharf_kit::media::{Kind, Refusal};
+use wharf_kit::media::{self, Kind, Refusal};
 use wharf_kit::store::DISABLED;
 use wharf_kit::tokens::Subject;
 use wharf_kit::validate::Rule::{Alphanumeric, Length, Max, Same};
 use wharf_kit::{
-    Endpoint, Error, File, Parameter, Request, Response, Value, account, blobs, captcha, chance,
-    clock, day, file, json, log, params, passwords, required, throttle, tokens,
+    Endpoint, Error, File, Parameter, Request, Response, Value, account, captcha, chance, clock,
+    day, file, json, params, passwords, required, throttle, tokens,
 };
 
 pub(super) const ENDPOINTS: &[Endpoint] = &[
@@ -22,14 +22,14 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         .tag("console")
         .summary("The same, as the project's own client sends it.")
         .parameters(SIGN_UP_INPUTS),
-    Endpoint::options("/signUp", console::preflight).tag("console").summary("CORS."),
+    console::open("/signUp"),
     Endpoint::post("/login", login).tag("console").summary("Signs a user in.").parameters(&[
         required("nickname", "The nickname."),
         required("passwd", "The password."),
         required("captcha_code", "What a captcha's picture shows."),
         required("captcha_id", "The captcha's id."),
     ]),
-    Endpoint::options("/login", console::preflight).tag("console").summary("CORS."),
+    console::open("/login"),
 ];
 
 const SIGN_UP_INPUTS: &[Parameter] = &[
@@ -89,10 +89,7 @@ fn sign_up(request: &Request) -> Result<Response, Error> {
     request.keep(portrait, &key).map_err(|_| refused(request, "文件上传失败：请稍后再试"))?;
     let inserted = insert(request, &nickname, &password, &key, now);
     if let Err(error) = &inserted {
-        // Nobody will ever ask for the portrait of a user who is not there.
-        if blobs::delete(&key).is_err() {
-            log::write(log::Level::Warn, &format!("the blob {key} belongs to nobody"));
-        }
+        media::discard(&key);
         if let database::Error::UniqueViolation(_) = error {
             let taken = is_taken(&nickname)?;
             return Err(refused(request, if taken { "该用户名已被使用" } else { NOT_SIGNED_UP }));
@@ -128,8 +125,7 @@ fn avatar(request: &Request) -> Result<(&File, Kind), Error> {
 }
 
 fn is_taken(nickname: &str) -> Result<bool, Error> {
-    let sql = "SELECT id FROM users WHERE realm = $1 AND username = $2";
-    Ok(database::query_one(sql, params![CONSOLE, nickname])?.is_some())
+    Ok(account::find(CONSOLE, "username", nickname)?.is_some())
 }
 
 /// Makes the user, who may sign in when an admin has approved.
@@ -216,11 +212,4 @@ fn login(request: &Request) -> Result<Response, Error> {
         "token": token.text,
     });
     Ok(done(request, data, "登录成功"))
-}
-
-/// What clients of the realm are told of an address that is none.
-pub(super) fn not_found(request: &Request) -> Response {
-    let mut response = refused(request, "请求地址不存在").answer();
-    response.status = 404;
-    response
 }

@@ -89,8 +89,7 @@ fn solve_captcha(input: &Input) -> Result<(), Error> {
 }
 
 fn is_taken(username: &str) -> Result<bool, Error> {
-    let sql = "SELECT id FROM users WHERE realm = $1 AND username = $2";
-    Ok(database::query_one(sql, params![STORE, username])?.is_some())
+    Ok(account::find(STORE, "username", username)?.is_some())
 }
 
 fn taken(username: &str) -> Error {

@@ -5,7 +5,7 @@ mod console;
 pub mod picture;
 mod store;
 
-use wharf_kit::{Response, chance, random, settings};
+use wharf_kit::{Response, answer, chance, random, settings};
 
 wharf_kit::export!(store::ENDPOINTS, console::ENDPOINTS);
 
@@ -26,8 +26,8 @@ fn seed() -> u64 {
 }
 
 /// Tells the code, for tests; the host sets this on loopback addresses alone.
-fn reveal(response: &mut Response, code: String) {
+fn reveal(response: &mut Response, code: &str) {
     if settings::get("reveal").as_deref() == Some("1") {
-        response.headers.push(("x-captcha-code".to_owned(), code.into_bytes()));
+        response.headers.push(answer::header("x-captcha-code", code));
     }
 }

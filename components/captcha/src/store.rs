@@ -28,6 +28,6 @@ fn create(_: &Request) -> Result<Response, Error> {
         "expired_at": date(clock::now() + i64::from(LIFETIME)),
         "captcha_image_content": format!("data:image/jpeg;base64,{}", STANDARD.encode(picture)),
     }));
-    reveal(&mut response, code);
+    reveal(&mut response, &code);
     Ok(response)
 }

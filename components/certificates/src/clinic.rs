@@ -1,8 +1,9 @@
 //! The realm `clinic`: a doctor's certificate, as a picture or a PDF.
 
+use wharf_kit::answer::header;
 use wharf_kit::chance::{self, LETTERS_AND_DIGITS};
 use wharf_kit::clinic::{CLINIC, Errors, doctor};
-use wharf_kit::media::{Kind, Refusal};
+use wharf_kit::media::{self, Kind, Refusal};
 use wharf_kit::{
     Endpoint, Error, File, Request, Response, Value, answer, blobs, database, file, json, log,
     params, settings,
@@ -40,16 +41,16 @@ fn largest() -> u32 {
 }
 
 fn body_limit() -> u32 {
-    let setting = settings::get("bytes");
-    if setting.as_ref().is_some_and(|bytes| bytes.parse() != Ok(largest())) {
-        let said = setting.unwrap_or_default();
-        let most = format!(
-            "groups.certificates.settings.bytes is {said:?}, which is no number up to {LARGEST_SETTING}; certificates may have {} bytes",
-            largest()
+    let largest = largest();
+    if let Some(said) = settings::get("bytes")
+        && said.parse() != Ok(largest)
+    {
+        let warning = format!(
+            "groups.certificates.settings.bytes is {said:?}, which is no number up to {LARGEST_SETTING}; certificates may have {largest} bytes"
         );
-        log::write(log::Level::Warn, &most);
+        log::write(log::Level::Warn, &warning);
     }
-    largest() + FORM
+    largest + FORM
 }
 
 fn download(request: &Request) -> Result<Response, Error> {
@@ -68,14 +69,13 @@ fn download(request: &Request) -> Result<Response, Error> {
     }
     let name = key.rsplit('/').next().unwrap_or_default();
     let kind = Kind::of_key(key).map_or("application/octet-stream", Kind::content_type);
-    let headers = [
-        ("content-type", kind),
-        ("content-disposition", &format!("attachment; filename={name}")),
-        ("x-content-type-options", "nosniff"),
-        ("cache-control", "private, no-store"),
+    let headers = vec![
+        header("content-type", kind),
+        header("content-disposition", &format!("attachment; filename={name}")),
+        header("x-content-type-options", "nosniff"),
+        header("cache-control", "private, no-store"),
     ];
-    let headers = headers.map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec()));
-    Ok(Response { status: 200, headers: headers.to_vec(), body: Vec::new() })
+    Ok(Response { status: 200, headers, body: Vec::new() })
 }
 
 fn upload(request: &Request) -> Result<Response, Error> {
@@ -86,8 +86,8 @@ fn upload(request: &Request) -> Result<Response, Error> {
     let sql =
         "UPDATE clinic_users SET certificate = $1, certificate_checked = 1 WHERE user_id = $2";
     let written = database::execute(sql, params![&key, doctor.integer("id")]);
-    if written.is_err() && blobs::delete(&key).is_err() {
-        log::write(log::Level::Warn, &format!("the blob {key} belongs to nobody"));
+    if written.is_err() {
+        media::discard(&key);
     }
     written?;
     let body = json!({ "message": "上传成功", "path": key });

@@ -1,4 +1,4 @@
-//! What signing in has in common in all realms.
+//! What users and their sign-ins have in common in all realms.
 
 use crate::database::{self, Row};
 use crate::passwords::{self, Verdict};
@@ -7,6 +7,12 @@ use crate::{Error, params, throttle};
 /// Counts an attempt to sign in as a user of a realm; too many are refused.
 pub fn attempt(realm: &str, name: &str) -> Result<(), Error> {
     Ok(throttle::attempt(Some(&format!("{realm}:{name}")))?)
+}
+
+/// The id of the user of a realm who has a value in one of the columns that no two of them share.
+pub fn find(realm: &str, column: &'static str, value: &str) -> Result<Option<i64>, Error> {
+    let sql = format!("SELECT id FROM users WHERE realm = $1 AND {column} = $2");
+    Ok(database::query_one(&sql, params![realm, value])?.map(|row| row.integer("id")))
 }
 
 /// A user whose password has been verified.

@@ -8,7 +8,12 @@ use crate::Response;
 pub fn json(status: u16, body: &Value) -> Response {
     Response {
         status,
-        headers: vec![("content-type".to_owned(), b"application/json".to_vec())],
+        headers: vec![header("content-type", "application/json")],
         body: body.to_string().into_bytes(),
     }
+}
+
+/// One header of a response.
+pub fn header(name: &str, value: &str) -> (String, Vec<u8>) {
+    (name.to_owned(), value.as_bytes().to_vec())
 }

@@ -4,11 +4,12 @@
 
 use serde_json::{Value, json};
 
+use crate::answer::header;
 use crate::bindings::wharf::plugin::http::{Caller as Sender, Identity, Rejection};
 use crate::database;
 use crate::store::DISABLED;
 use crate::validate::Rule;
-use crate::{Error, Request, Response, answer, clock, params, settings};
+use crate::{Endpoint, Error, Request, Response, answer, clock, params, settings};
 
 /// The realm's name.
 pub const CONSOLE: &str = "console";
@@ -30,26 +31,32 @@ const IDLE_SECONDS: i64 = 7 * 24 * 60 * 60;
 
 /// The envelope of what went well.
 pub fn done(request: &Request, data: Value, message: &str) -> Response {
-    envelope(request, true, data, message)
-}
-
-/// The envelope of what did not.
-pub fn refused(request: &Request, message: &str) -> Error {
-    envelope(request, false, Value::Null, message).into()
-}
-
-/// The envelope, for pages of any origin.
-fn envelope(request: &Request, status: bool, data: Value, message: &str) -> Response {
-    let command = request.raw_path().trim_start_matches('/');
-    envelope_of(request, status, data, message, command)
+    done_as(request, data, message, command(request))
 }
 
 /// As [`done`], with a `cmd` that is not the path.
 pub fn done_as(request: &Request, data: Value, message: &str, command: &str) -> Response {
-    envelope_of(request, true, data, message, command)
+    envelope(request, true, data, message, command)
 }
 
-fn envelope_of(
+/// The envelope of what did not.
+pub fn refused(request: &Request, message: &str) -> Error {
+    envelope(request, false, Value::Null, message, command(request)).into()
+}
+
+/// What is said of an address that is none.
+pub fn not_found(request: &Request) -> Response {
+    let mut response = envelope(request, false, Value::Null, "请求地址不存在", command(request));
+    response.status = 404;
+    response
+}
+
+/// What a request asked for, as its answer repeats it.
+fn command(request: &Request) -> &str {
+    request.raw_path().trim_start_matches('/')
+}
+
+fn envelope(
     request: &Request,
     status: bool,
     data: Value,
@@ -64,10 +71,6 @@ fn envelope_of(
     response
 }
 
-fn header(name: &str, value: &str) -> (String, Vec<u8>) {
-    (name.to_owned(), value.as_bytes().to_vec())
-}
-
 /// Lets pages of any origin read an answer (the Fetch standard, section 3.3).
 fn open_to_all_origins(request: &Request, response: &mut Response) {
     match request.header("origin") {
@@ -80,8 +83,12 @@ fn open_to_all_origins(request: &Request, response: &mut Response) {
     }
 }
 
-/// Answers a browser that asks whether a page may call a route: any may.
-pub fn preflight(request: &Request) -> Result<Response, Error> {
+/// The route by which a browser asks whether a page may call a path: any may.
+pub const fn open(path: &'static str) -> Endpoint {
+    Endpoint::options(path, preflight).tag(CONSOLE).summary("CORS.")
+}
+
+fn preflight(request: &Request) -> Result<Response, Error> {
     let asked = |name: &str, usual: &str| request.header(name).unwrap_or_else(|| usual.to_owned());
     let methods = asked("access-control-request-method", "GET,POST,PATCH,PUT,HEAD,OPTIONS,DELETE");
     let headers = asked("access-control-request-headers", "*,Authorization");
@@ -175,20 +182,11 @@ pub fn token(request: &Request) -> Result<Option<&Identity>, Error> {
     Err(refused(request, reason))
 }
 
-/// The user who calls.
-#[derive(Clone, Copy, Debug)]
-pub struct Caller {
-    /// The user's id.
-    pub id: i64,
-    /// The user's level.
-    pub level: i64,
-}
-
 /// Looks the caller up and keeps the sign-in alive; refuses callers whose level is beyond `most`.
-pub fn caller(request: &Request, most: i64) -> Result<Caller, Error> {
+pub fn admit(request: &Request, most: i64) -> Result<(), Error> {
     let identity = token(request)?.ok_or_else(|| refused(request, NOT_ALLOWED))?;
     let user = database::query_one(
-        "SELECT users.id, users.status, console_users.level, console_sessions.expires_at
+        "SELECT users.status, console_users.level, console_sessions.expires_at
          FROM users JOIN console_users ON console_users.user_id = users.id
          LEFT JOIN console_sessions ON console_sessions.user_id = users.id AND console_sessions.token_id = $3
          WHERE users.realm = $1 AND users.id = $2",
@@ -202,12 +200,10 @@ pub fn caller(request: &Request, most: i64) -> Result<Caller, Error> {
     if user.integer("status") == DISABLED {
         return Err(refused(request, "账户正在审核中，请等待审核完成"));
     }
-    let caller = Caller { id: user.integer("id"), level: user.integer("level") };
-    if caller.level > most {
+    if user.integer("level") > most {
         return Err(refused(request, NOT_ALLOWED));
     }
-    prolong(&identity.token_id, expires, now)?;
-    Ok(caller)
+    prolong(&identity.token_id, expires, now)
 }
 
 /// Begins a sign-in with this token, and forgets those that are over. Says whether the user is still there.

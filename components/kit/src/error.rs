@@ -30,7 +30,7 @@ impl Error {
             Error::TooOften => answer::json(429, &json!({ "message": "Too Many Attempts." })),
             Error::Busy => {
                 let mut response = answer::json(503, &json!({ "message": "Service Unavailable" }));
-                response.headers.push(("retry-after".to_owned(), b"1".to_vec()));
+                response.headers.push(answer::header("retry-after", "1"));
                 response
             }
             Error::Internal(cause) => {

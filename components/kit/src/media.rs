@@ -1,6 +1,7 @@
 //! What a file is: told by its content, never by what its sender says of it.
 
-use crate::File;
+use crate::bindings::wharf::plugin::log::{self, Level};
+use crate::{File, blobs};
 
 /// Pixels of a picture in each direction.
 const MOST_PIXELS: usize = 16_384;
@@ -90,6 +91,17 @@ impl Kind {
         [Kind::Jpeg, Kind::Png, Kind::Bmp, Kind::Pdf]
             .into_iter()
             .find(|kind| kind.extension() == extension)
+    }
+}
+
+/// Removes a blob that nobody will ask for any more. One that cannot be removed is logged, and no
+/// reason to fail.
+pub fn discard(key: &str) {
+    if let Err(error) = blobs::delete(key) {
+        log::write(
+            Level::Warn,
+            &format!("the blob {key:?} belongs to nobody and stays: {error:?}"),
+        );
     }
 }
 

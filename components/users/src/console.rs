@@ -1,13 +1,14 @@
 //! The realm `console`: users as admins see, change, approve and remove them.
 
+use wharf_kit::answer::header;
 use wharf_kit::console::{
-    self, ADMIN, CONSOLE, Field, SUPER_ADMIN, USER, caller, check, done, done_as, refused,
+    self, ADMIN, CONSOLE, Field, SUPER_ADMIN, USER, admit, check, done, done_as, refused,
 };
 use wharf_kit::database::{self, Row, Transaction, Value as Column};
-use wharf_kit::media::Kind;
+use wharf_kit::media::{self, Kind};
 use wharf_kit::validate::Rule::Digits;
 use wharf_kit::{
-    Endpoint, Error, Request, Response, Value, blobs, clock, date, json, log, optional, params,
+    Endpoint, Error, Request, Response, Value, account, blobs, clock, date, json, optional, params,
     tokens,
 };
 
@@ -16,7 +17,7 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         .tag("console")
         .summary("Users of level 3, newest first, for admins.")
         .parameters(&[optional("page", "The page, from 1.")]),
-    Endpoint::options("/list/user", console::preflight).tag("console").summary("CORS."),
+    console::open("/list/user"),
     Endpoint::get("/user/{id}", detail).tag("console").summary("A user of level 3, for admins."),
     Endpoint::put("/user/{id}", update)
         .tag("console")
@@ -40,11 +41,11 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
     Endpoint::delete("/user/{id}", delete)
         .tag("console")
         .summary("Removes a user of level 3, for super admins."),
-    Endpoint::options("/user/{id}", console::preflight).tag("console").summary("CORS."),
+    console::open("/user/{id}"),
     Endpoint::put("/audit/user/{id}", approve)
         .tag("console")
         .summary("Lets a user sign in, for super admins."),
-    Endpoint::options("/audit/user/{id}", console::preflight).tag("console").summary("CORS."),
+    console::open("/audit/user/{id}"),
     Endpoint::get("/uploads/{day}/{file}", portrait).tag("console").summary("A user's portrait."),
 ];
 
@@ -56,7 +57,7 @@ const APPROVED: i64 = 1;
 
 fn list(request: &Request) -> Result<Response, Error> {
     check(request, &[console::optional("page", &[(Digits, "参数类型错误")])])?;
-    caller(request, ADMIN)?;
+    admit(request, ADMIN)?;
     let wanted = request.input().text("page").parse::<i64>().unwrap_or(1).max(1);
     let counted = database::query_one(
         "SELECT COUNT(*) AS total FROM console_users WHERE level = $1",
@@ -101,7 +102,7 @@ fn shown(user: &Row) -> Value {
 
 fn detail(request: &Request) -> Result<Response, Error> {
     let id = id(request)?;
-    caller(request, ADMIN)?;
+    admit(request, ADMIN)?;
     let found = database::query_one(
         "SELECT users.id, users.username, users.name, users.phone, position, users.email
          FROM console_users JOIN users ON users.id = console_users.user_id
@@ -122,10 +123,9 @@ const UPDATE: &[Field] = &[
 fn update(request: &Request) -> Result<Response, Error> {
     let id = id(request)?;
     check(request, UPDATE)?;
-    caller(request, SUPER_ADMIN)?;
-    let nickname = request.input().text("nickname");
-    let taken = "SELECT id FROM users WHERE realm = $1 AND username = $2 AND id <> $3";
-    if database::query_one(taken, params![CONSOLE, &nickname, id])?.is_some() {
+    admit(request, SUPER_ADMIN)?;
+    let holder = account::find(CONSOLE, "username", &request.input().text("nickname"))?;
+    if holder.is_some_and(|holder| holder != id) {
         return Err(refused(request, "该用户名已被使用"));
     }
     change(request, id).map_err(|error| match error {
@@ -165,7 +165,7 @@ fn change(request: &Request, id: i64) -> Result<(), database::Error> {
 
 fn approve(request: &Request) -> Result<Response, Error> {
     let id = id(request)?;
-    caller(request, SUPER_ADMIN)?;
+    admit(request, SUPER_ADMIN)?;
     let sql = "UPDATE users SET status = $1, updated_at = $2 WHERE realm = $3 AND id = $4";
     match database::execute(sql, params![APPROVED, clock::now(), CONSOLE, id])? {
         0 => Err(refused(request, "操作失败，请检查参数稍后重试")),
@@ -175,7 +175,7 @@ fn approve(request: &Request) -> Result<Response, Error> {
 
 fn delete(request: &Request) -> Result<Response, Error> {
     let id = id(request)?;
-    caller(request, SUPER_ADMIN)?;
+    admit(request, SUPER_ADMIN)?;
     let removed = database::query_one(
         "DELETE FROM users WHERE id IN (SELECT user_id FROM console_users WHERE user_id = $1 AND level = $2) RETURNING avatar",
         params![id, USER],
@@ -184,10 +184,8 @@ fn delete(request: &Request) -> Result<Response, Error> {
         tokens::revoke_all_of_user(CONSOLE, id)?;
         // The portrait of somebody who was moved in may lie elsewhere; the user is gone in any case.
         let avatar = user.text("avatar");
-        if avatar.starts_with("uploads/")
-            && let Err(error) = blobs::delete(avatar)
-        {
-            log::write(log::Level::Warn, &format!("the portrait {avatar:?} stays: {error:?}"));
+        if avatar.starts_with("uploads/") {
+            media::discard(avatar);
         }
     }
     Ok(done(request, json!(true), "success"))
@@ -201,14 +199,7 @@ fn id(request: &Request) -> Result<i64, Error> {
         // An id that no row can have is one that no row has.
         return Ok(text.parse().unwrap_or(0));
     }
-    Err(not_found(request))
-}
-
-/// What is said of an address that is none.
-fn not_found(request: &Request) -> Error {
-    let mut response = refused(request, "请求地址不存在").answer();
-    response.status = 404;
-    response.into()
+    Err(console::not_found(request).into())
 }
 
 fn portrait(request: &Request) -> Result<Response, Error> {
@@ -216,13 +207,11 @@ fn portrait(request: &Request) -> Result<Response, Error> {
     let kind = match Kind::of_key(&key).map(|kind| (kind, blobs::respond(&key))) {
         Some((kind, Ok(_))) => kind,
         Some((_, Err(blobs::Error::Unavailable))) => return Err(Error::Busy),
-        _ => return Err(not_found(request)),
+        _ => return Err(console::not_found(request).into()),
     };
-    Ok(Response {
-        status: 200,
-        headers: [("content-type", kind.content_type()), ("x-content-type-options", "nosniff")]
-            .map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec()))
-            .to_vec(),
-        body: Vec::new(),
-    })
+    let headers = vec![
+        header("content-type", kind.content_type()),
+        header("x-content-type-options", "nosniff"),
+    ];
+    Ok(Response { status: 200, headers, body: Vec::new() })
 }

@@ -10,8 +10,8 @@ use wharf_kit::store::{
 use wharf_kit::validate::Rule::{AlphaDash, Confirmed, Min, Required, Same};
 use wharf_kit::validate::{Field, field};
 use wharf_kit::{
-    Endpoint, Error, Request, Response, Value, clock, json, optional, params, passwords, required,
-    tokens,
+    Endpoint, Error, Request, Response, Value, account, clock, json, optional, params, passwords,
+    required, tokens,
 };
 
 pub(super) const ENDPOINTS: &[Endpoint] = &[
@@ -144,7 +144,6 @@ fn change_password(request: &Request) -> Result<Response, Error> {
 
 /// The id of the user of this name, if the caller is that user or an admin; an admin may ask for nobody.
 fn owned_or_admin(caller: Caller, username: &str) -> Result<Option<i64>, Error> {
-    let sql = "SELECT id FROM users WHERE realm = $1 AND username = $2";
-    let target = database::query_one(sql, params![STORE, username])?.map(|row| row.integer("id"));
+    let target = account::find(STORE, "username", username)?;
     if caller.is_admin || target == Some(caller.id) { Ok(target) } else { Err(not_allowed()) }
 }

@@ -7,6 +7,7 @@ use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
 use super::odd;
+use crate::store::addresses::ADDRESS;
 use crate::support::{Answer, Ask as _, TestHost, on_both_databases};
 
 /// A request that would succeed, before one of its inputs is replaced.
@@ -20,15 +21,7 @@ struct Form {
 /// Every route that reads inputs. Those that the answer does not depend on are left empty.
 fn forms() -> Vec<Form> {
     let form = |method, path, as_admin, inputs| Form { method, path, as_admin, inputs };
-    let address = &[
-        ("province", "consequatur"),
-        ("city", "possimus"),
-        ("district", "at"),
-        ("address", "eligendi"),
-        ("zip", "et"),
-        ("contact_name", "cupiditate"),
-        ("contact_phone", "voluptatem"),
-    ];
+    let address = &ADDRESS;
     let page = &[("page", "1"), ("page_limit", "2")];
     vec![
         form(Method::POST, "/api/captchas", false, &[("username", "velit")]),
