@@ -46,7 +46,10 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         .tag("console")
         .summary("Lets a user sign in, for super admins."),
     console::open("/audit/user/{id}"),
-    Endpoint::get("/uploads/{day}/{file}", portrait).tag("console").summary("A user's portrait."),
+    Endpoint::get("/uploads/{day}/{file}", portrait)
+        .tag("console")
+        .unlimited()
+        .summary("A user's portrait."),
 ];
 
 /// Users of a page.
