@@ -1,5 +1,6 @@
 //! The program as operators start it: what it prints, how it fails, how it stops.
 
+mod compiling;
 mod drain;
 mod files;
 

@@ -84,6 +84,7 @@ impl TestHost {
             data: folder.path().join("data"),
             cache: Some(guests::cache()),
             components: guests::built_in(),
+            program: guests::program(),
             admin_password: Some(ADMIN_PASSWORD.into()),
             captcha_reveal: true,
             ..Config::default()

@@ -61,6 +61,11 @@ fn only_a_few_rooms_know_wasmtime() {
 }
 
 #[test]
+fn only_the_compiler_bounds_its_process() {
+    assert_only("rustix", &["compiler"]);
+}
+
+#[test]
 fn only_the_database_knows_sqlx() {
     assert_only("sqlx", &["database", "cli"]);
     assert_only("libsqlite3_sys", &["database"]);

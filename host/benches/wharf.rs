@@ -37,6 +37,7 @@ fn main() {
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
         data: folder.path().join("data"),
         components: guest,
+        program: PathBuf::from(env!("CARGO_BIN_EXE_wharf")),
         admin_password: Some("benchmark".into()),
         ..Config::default()
     };

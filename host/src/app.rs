@@ -135,7 +135,7 @@ fn location(config: &Config, file: &Path, schema: &str) -> Location {
 /// Compiles and links every component of the folder, and enters its routes.
 async fn load_groups(config: &Config, tenant: &Tenant) -> Result<Router, String> {
     let engine = Engine::shared();
-    let compiler = Arc::new(Compiler::new(engine.clone(), &config.cache())?);
+    let compiler = Compiler::new(engine.clone(), &config.cache(), &config.program, config.compile)?;
     let files = component_files(&config.components)?;
     if let Some(group) = config.groups.keys().find(|group| !files.contains_key(*group)) {
         return Err(format!(
@@ -172,12 +172,8 @@ async fn load_group(
         own => Throttle::new(config.throttle, own, &tenant.shared.clock),
     };
     let bytes = std::fs::read(file).map_err(|error| format!("cannot be read: {error}"))?;
-    let compiling = Arc::clone(compiler);
-    let artifact = tokio::task::spawn_blocking(move || compiling.load(&bytes))
-        .await
-        .map_err(|error| error.to_string())
-        .and_then(|loaded| loaded)
-        .map_err(|error| format!("cannot be loaded: {error}"))?;
+    let artifact =
+        compiler.load(&bytes).await.map_err(|error| format!("cannot be loaded: {error}"))?;
     let origin = Origin {
         tenant: tenant.name.clone(),
         group: name.to_owned(),

@@ -92,8 +92,21 @@ impl Engine {
         &self.wasmtime
     }
 
+    /// Makes machine code of a component, for an engine of another process with this configuration.
+    ///
+    /// # Errors
+    /// What is wrong with the component.
+    pub fn compile(component: &[u8]) -> Result<Vec<u8>, String> {
+        let engine = wasmtime::Engine::new(&configuration());
+        let engine = engine.map_err(|error| format!("cannot start the compiler: {error:#}"))?;
+        let code = engine.precompile_component(component);
+        code.map_err(|error| format!("it is not a valid component: {error:#}"))
+    }
+
     fn start() -> Engine {
-        let wasmtime = wasmtime::Engine::new(&configuration())
+        let mut configuration = configuration();
+        configuration.allocation_strategy(InstanceAllocationStrategy::Pooling(pool()));
+        let wasmtime = wasmtime::Engine::new(&configuration)
             .expect("the engine's configuration is valid on this machine");
         let mut hasher = DefaultHasher::new();
         wasmtime.precompile_compatibility_hash().hash(&mut hasher);
@@ -113,7 +126,8 @@ impl Engine {
     }
 }
 
-fn configuration() -> wasmtime::Config {
+/// Where instances get their memory from.
+fn pool() -> PoolingAllocationConfig {
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(SLOTS)
         .total_core_instances(SLOTS * 4)
@@ -126,9 +140,13 @@ fn configuration() -> wasmtime::Config {
         .linear_memory_keep_resident(256 * 1024)
         .table_keep_resident(16 * 1024)
         .async_stack_keep_resident(32 * 1024);
+    pool
+}
+
+/// What decides which code is taken and how it is compiled.
+fn configuration() -> wasmtime::Config {
     let mut config = wasmtime::Config::new();
     config
-        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))
         // Slots are not remapped when they change hands between components; see README.md, Measured.
         .memory_init_cow(false)
         .epoch_interruption(true)
