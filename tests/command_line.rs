@@ -20,7 +20,7 @@ fn folder() -> TempDir {
 }
 
 /// `wharf serve` on a port of its own, with its data in `folder`.
-fn serve(folder: &Path, components: &Path) -> Command {
+pub fn serve(folder: &Path, components: &Path) -> Command {
     let mut command = wharf();
     command.args(["serve", "--listen", "127.0.0.1:0"]).arg("--data").arg(folder.join("data"));
     command.arg("--components").arg(components).arg("--cache").arg(guests::cache());
@@ -28,17 +28,17 @@ fn serve(folder: &Path, components: &Path) -> Command {
 }
 
 /// A program that serves, and is killed when the test ends.
-struct Serving {
+pub struct Serving {
     child: Child,
     output: BufReader<std::process::ChildStdout>,
     /// Standard error goes to a file: nobody reads a pipe while requests are answered.
     error: std::fs::File,
     printed: String,
-    url: String,
+    pub url: String,
 }
 
 impl Serving {
-    fn start(mut command: Command) -> Self {
+    pub fn start(mut command: Command) -> Self {
         let error = tempfile::tempfile().expect("a file");
         command.stdout(Stdio::piped()).stderr(error.try_clone().expect("a second handle"));
         let mut child = command.spawn().expect("wharf starts");
@@ -77,7 +77,7 @@ impl Serving {
     }
 
     /// Stops it and returns its exit code, and all that it printed to either output.
-    fn stop(mut self, signal: &str) -> (Option<i32>, String) {
+    pub fn stop(mut self, signal: &str) -> (Option<i32>, String) {
         self.signal(signal);
         let mut printed = std::mem::take(&mut self.printed);
         self.output.read_to_string(&mut printed).expect("text");
@@ -96,7 +96,7 @@ impl Drop for Serving {
 
 /// That it ends with exit code 1 and one sentence on standard error that holds these words.
 #[track_caller]
-fn assert_refused(command: &mut Command, words: &[&str]) {
+pub fn assert_refused(command: &mut Command, words: &[&str]) {
     let Output { status, stderr, .. } =
         command.args(["--log", "off"]).env("RUST_BACKTRACE", "1").output().expect("wharf runs");
     let error = String::from_utf8(stderr).expect("text");

@@ -11,6 +11,7 @@ mod import;
 mod limits;
 mod pictures;
 mod realms;
+mod sandbox;
 mod store;
 mod support;
 mod throttle;

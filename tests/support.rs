@@ -4,6 +4,7 @@ mod answer;
 pub mod files;
 pub mod guests;
 pub mod postgres;
+pub mod raw;
 pub mod tools;
 
 use std::net::SocketAddr;

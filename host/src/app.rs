@@ -23,7 +23,7 @@ use crate::compiler::Compiler;
 use crate::config::Config;
 use crate::database::{Database, Limits, Location, Migrations};
 use crate::identity::{Caller, Issuer, Keys};
-use crate::instance::{Engine, Revision};
+use crate::instance::{Engine, Revision, Turns};
 use crate::listener;
 use crate::router::Router;
 use crate::tenant::{Served, Tenant};
@@ -71,7 +71,7 @@ impl App {
         let app = App {
             router,
             tenant,
-            admission: Admission::new(config.admission),
+            admission: Admission::of_tenant(config.admission),
             http: config.http.clone(),
             address,
         };
@@ -179,10 +179,13 @@ async fn load_group(
         group: name.to_owned(),
         digest: artifact.digest[..12].to_owned(),
     };
-    let revision = Revision::link(engine, &artifact, name, &settings.grants, config.limits)?;
+    let limits = config.limits_of(name)?;
+    let revision = Revision::link(engine, &artifact, name, &settings.grants, limits)?;
     let shared = Arc::clone(&tenant.shared);
-    let group = Arc::new(Group { origin, settings: settings.settings, throttle, shared });
-    let served = Served { group, revision };
+    let turns = Turns::default();
+    let group = Arc::new(Group { origin, settings: settings.settings, throttle, turns, shared });
+    let admission = Admission::of_group(config.admission);
+    let served = Served { group, revision, admission };
     let nobody = Ipv6Addr::UNSPECIFIED.into();
     let guest = served.guest(Caller::Anonymous, nobody, "deploy".into(), Bytes::new());
     let routes = served

@@ -181,6 +181,10 @@ impl Config {
                 "sql.connections is 0, and no statement could run; set it to 1 or more".into()
             );
         }
+        self.limits.check()?;
+        for name in self.groups.keys() {
+            self.limits_of(name)?.check().map_err(|error| format!("group {name}: {error}"))?;
+        }
         for (name, realm) in &self.realms {
             if let Some(host) = realm.hosts.iter().flatten().find(|host| host.contains([':', '/']))
             {
@@ -237,6 +241,19 @@ impl Config {
         };
         let realms = self.realms.iter().map(|(name, realm)| (name.clone(), lifetime(realm)));
         identity::Lifetimes { usual: self.tokens, realms: realms.collect() }
+    }
+
+    /// What one call of a group's component may take.
+    ///
+    /// # Errors
+    /// A sentence that names the section and the key.
+    pub fn limits_of(&self, group: &str) -> Result<instance::Limits, String> {
+        let own = self.groups.get(group).map(|group| group.limits.clone()).unwrap_or_default();
+        let mut limits = toml::Table::try_from(self.limits).map_err(|error| error.to_string())?;
+        limits.extend(own);
+        limits.try_into::<instance::Limits>().map_err(|error| {
+            format!("the section [groups.{group}.limits] is not valid: {}; wharf.example.toml shows every key", error.message())
+        })
     }
 
     /// Where compiled components are kept.
