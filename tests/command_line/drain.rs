@@ -39,6 +39,26 @@ fn a_request_in_flight_is_answered_after_the_signal() {
     }
 }
 
+#[test]
+fn a_request_that_does_not_end_is_cut_off() {
+    let folder = folder();
+    let settings = folder.path().join("wharf.toml");
+    std::fs::write(&settings, "http.drain_seconds = 1\n").expect("a file");
+    let mut command = serve(folder.path(), &guests::guest("hostile"));
+    command.env("WHARF_CONFIG", settings);
+    let serving = Serving::start(command);
+    let address = serving.url.trim_start_matches("http://");
+    let mut client = TcpStream::connect(address).expect("a connection");
+    let upload =
+        "POST /statement HTTP/1.1\r\nhost: a\r\ncontent-length: 10\r\nexpect: 100-continue\r\n\r\n";
+    client.write_all(upload.as_bytes()).expect("the head is sent");
+    let mut begun = [0; 12];
+    client.read_exact(&mut begun).expect("the request is in flight");
+    let (code, printed) = serving.stop("TERM");
+    assert_eq!(code, Some(0), "{printed}");
+    assert!(printed.contains("were cut off (http.drain_seconds)"), "{printed}");
+}
+
 /// Connections are refused once the host has begun to drain.
 fn wait_until_nobody_listens(address: SocketAddr) {
     let deadline = Instant::now() + Duration::from_mins(1);
