@@ -9,6 +9,7 @@ mod examples;
 mod hostile;
 mod import;
 mod limits;
+mod outage;
 mod pictures;
 mod realms;
 mod store;

@@ -28,6 +28,7 @@ impl Default for Config {
 /// Lets requests in.
 pub struct Admission {
     places: Semaphore,
+    concurrency: usize,
     waiting: AtomicUsize,
     queue: usize,
 }
@@ -40,8 +41,10 @@ pub struct Permit<'a> {
 impl Admission {
     /// An admission with so many places.
     pub fn new(config: Config) -> Self {
+        let concurrency = config.concurrency.max(1);
         Admission {
-            places: Semaphore::new(config.concurrency.max(1)),
+            places: Semaphore::new(concurrency),
+            concurrency,
             waiting: AtomicUsize::new(0),
             queue: config.queue,
         }
@@ -55,6 +58,16 @@ impl Admission {
         let _waiting = Waiting::enter(self)?;
         let place = self.places.acquire().await;
         place.map(|place| Permit { _place: place }).map_err(|_| Error::Overloaded)
+    }
+
+    /// Requests that are in components at this moment.
+    pub fn in_use(&self) -> usize {
+        self.concurrency - self.places.available_permits()
+    }
+
+    /// Requests that wait for a place at this moment.
+    pub fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
     }
 }
 
