@@ -5,6 +5,7 @@ mod clients;
 mod clinic;
 mod command_line;
 mod console;
+mod durability;
 mod examples;
 mod hostile;
 mod import;

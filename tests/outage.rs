@@ -98,10 +98,14 @@ async fn a_server_that_stops_is_told_at_once_and_used_again_when_it_is_back() {
     let refused = asked.elapsed();
     assert!(refused < Duration::from_mins(1), "nobody waited for a connection: {refused:?}");
 
+    let started = Instant::now();
     tokio::task::block_in_place(|| server.start());
+    let starting = started.elapsed();
     let back = until_done(async || addresses(&host, &token).await).await;
-    println!("47 refusals took {refused:?}; first success {back:?} after PostgreSQL was back");
-    assert!(back < refused.max(Duration::from_secs(2)), "{back:?}");
+    println!(
+        "47 refusals took {refused:?}; PostgreSQL took {starting:?} to start, the first success {back:?} after that"
+    );
+    assert!(back < starting * 10, "{back:?} after a start of {starting:?}");
     assert_eq!(readiness(&host).await, (200, "ready".into()));
     assert_eq!(add_address(&host, &token, "after").await.code(), 20001);
     let streets = host.sql("SELECT address FROM user_addresses ORDER BY id", Vec::new()).await;
