@@ -293,3 +293,35 @@ async fn upload(host: &TestHost, token: &str) -> Answer {
     let request = host.post("/api/doctor/certificate/upload").bearer_auth(token);
     request.multipart(form).answer().await
 }
+
+/// A password is not changed where the tokens of its holder cannot be ended.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_password_is_changed_with_its_tokens_or_not_at_all() {
+    let host = TestHost::on_sqlite().await;
+    let token = host.user("customer").await;
+    // Something is recorded, so that the log is there.
+    let other = host.sign_in("customer", "secret-1").await;
+    let ended = host.delete("/api/auth/logout").bearer_auth(&other).answer().await;
+    assert_eq!(ended.code(), 20001);
+    let paths = ["host.db", "host.db-wal"].map(|name| host.data().join(name)).to_vec();
+    let Some(immutable) = Immutable::make(paths) else { return };
+    let change = || {
+        let inputs = [
+            ("oldPassword", "secret-1"),
+            ("newPassword", "secret-2"),
+            ("newPassword_confirmation", "secret-2"),
+        ];
+        let request = host.put("/api/user/password/customer").bearer_auth(&token);
+        request.query(&inputs).answer()
+    };
+    assert_unavailable(&change().await);
+    let logout = host.delete("/api/auth/logout").bearer_auth(&token);
+    assert_unavailable(&logout.answer().await);
+    host.sign_in("customer", "secret-1").await;
+    assert_eq!(addresses(&host, &token).await.code(), 20001);
+
+    drop(immutable);
+    assert_eq!(change().await.code(), 20001);
+    addresses(&host, &token).await.assert_unauthenticated();
+    host.sign_in("customer", "secret-2").await;
+}

@@ -6,6 +6,7 @@
 mod load;
 mod process;
 mod report;
+mod vanish;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -50,12 +51,12 @@ fn start(folder: &Path) -> Serving {
     Serving::start(command)
 }
 
-/// Looks at the program until it has nothing in hand and `settled` says so too; fails after a minute.
-async fn idle(serving: &Serving, what: &str, settled: impl Fn(&Sample) -> bool) -> Sample {
+/// Looks at the program until it holds what is expected; fails after a minute.
+async fn until(serving: &Serving, what: &str, expected: impl Fn(&Sample) -> bool) -> Sample {
     let asked = Instant::now();
     loop {
         let sample = process::look(serving).await;
-        if sample.has_nothing_in_hand() && settled(&sample) {
+        if expected(&sample) {
             return sample;
         }
         assert!(asked.elapsed() < Duration::from_mins(1), "{what}: {sample:?}");
@@ -91,14 +92,16 @@ async fn a_long_time_under_attack_leaves_nothing_behind() {
     let load = Load::new(&serving.url).await;
     run(&serving, &load, requests / WARM_UP).await;
     load.hang_up();
-    let baseline = idle(&serving, "nothing is in hand after the warm-up", |_| true).await;
+    let what = "nothing is in hand after the warm-up";
+    let baseline = until(&serving, what, Sample::has_nothing_in_hand).await;
 
     let began = Instant::now();
     let mut seen = run(&serving, &load, requests).await;
     let took = began.elapsed();
     load.hang_up();
-    let after = idle(&serving, "as little is held as at the baseline", |sample| {
-        sample.descriptors <= baseline.descriptors
+    let after = until(&serving, "as little is held as at the baseline", |sample| {
+        sample.has_nothing_in_hand()
+            && sample.descriptors <= baseline.descriptors
             && sample.threads <= baseline.threads
             && sample.resident <= baseline.resident + RESIDENT
     })

@@ -88,6 +88,11 @@ impl Load {
         })
     }
 
+    /// Where the host listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// Requests so far.
     pub fn sent(&self) -> u64 {
         self.sent.load(Ordering::Relaxed)
@@ -130,7 +135,7 @@ impl Load {
             if number >= requests {
                 break;
             }
-            if number % HOSTILE == 0 {
+            if number.is_multiple_of(HOSTILE) {
                 self.attacks.fetch_add(1, Ordering::Relaxed);
                 self.attack(&client, usize::try_from(number / HOSTILE).expect("it fits")).await;
                 continue;
@@ -171,7 +176,7 @@ impl Load {
             assert!([200, 500].contains(&answer.status.as_u16()), "{path}: {answer:?}");
         } else if let Some(bytes) = BYTES.get(kind - ATTACKS.len()) {
             // Every other client waits for the first bytes of an answer, and is gone in the midst of it.
-            self.throw(bytes, number / kinds % 2 == 0).await;
+            self.throw(bytes, (number / kinds).is_multiple_of(2)).await;
         } else {
             let body = vec![b'x'; 2_000_000];
             let answer = client.post(format!("{}/api/auth/login", self.url)).body(body).answer();

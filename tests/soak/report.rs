@@ -7,8 +7,11 @@ use plotters::prelude::{BLUE, ChartBuilder, IntoDrawingArea as _, LineSeries, SV
 
 use super::process::Sample;
 
-/// What is plotted: a title, and what is read of a sample.
-const PANELS: [(&str, fn(&Sample) -> u64); 5] = [
+/// What is read of a sample.
+type Read = fn(&Sample) -> u64;
+
+/// What is plotted, with its title.
+const PANELS: [(&str, Read); 5] = [
     ("resident memory, MiB", |sample| sample.resident / (1024 * 1024)),
     ("file descriptors", |sample| sample.descriptors as u64),
     ("threads", |sample| sample.threads),

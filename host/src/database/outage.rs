@@ -162,6 +162,7 @@ async fn look(outage: Weak<Outage>) {
 
 impl std::fmt::Debug for Outage {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Outage").field("name", &self.name).field("state", &self.state()).finish()
+        let mut shown = f.debug_struct("Outage");
+        shown.field("name", &self.name).field("state", &self.state()).finish_non_exhaustive()
     }
 }

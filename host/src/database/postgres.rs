@@ -222,11 +222,10 @@ pub(super) fn failure(error: &sqlx::Error) -> Failure {
         ("23505", _) => Failure::Unique(message),
         ("23503", _) => Failure::ForeignKey(message),
         ("57014", _) => Failure::Timeout,
-        ("40001" | "40P01" | "55P03", _) => Failure::Busy,
         // The disk is full, it failed, or the server takes no writes, as a standby does not.
         ("53100" | "58030" | "25006", _) => Failure::Unwritable(message),
-        // Too many connections, too little memory: the server is there.
-        (_, Some("53")) => Failure::Busy,
+        // Class 53: too many connections or too little memory, but the server is there.
+        ("40001" | "40P01" | "55P03", _) | (_, Some("53")) => Failure::Busy,
         // It is stopping, starting, or gone.
         (_, Some("08" | "57")) => Failure::Away(message),
         (_, Some("22" | "23")) => Failure::Invalid(message),
