@@ -1,5 +1,6 @@
 //! The program as operators start it: what it prints, how it fails, how it stops.
 
+mod compiling;
 mod drain;
 mod files;
 
@@ -20,7 +21,7 @@ fn folder() -> TempDir {
 
 /// That it ends with exit code 1 and one sentence on standard error that holds these words.
 #[track_caller]
-fn assert_refused(command: &mut Command, words: &[&str]) {
+pub fn assert_refused(command: &mut Command, words: &[&str]) {
     let Output { status, stderr, .. } =
         command.args(["--log", "off"]).env("RUST_BACKTRACE", "1").output().expect("wharf runs");
     let error = String::from_utf8(stderr).expect("text");

@@ -13,6 +13,7 @@ mod limits;
 mod outage;
 mod pictures;
 mod realms;
+mod sandbox;
 mod soak;
 mod store;
 mod support;

@@ -4,6 +4,7 @@ mod answer;
 pub mod files;
 pub mod guests;
 pub mod postgres;
+pub mod raw;
 pub mod serving;
 pub mod tools;
 
@@ -85,6 +86,7 @@ impl TestHost {
             data: folder.path().join("data"),
             cache: Some(guests::cache()),
             components: guests::built_in(),
+            program: guests::program(),
             admin_password: Some(ADMIN_PASSWORD.into()),
             captcha_reveal: true,
             ..Config::default()

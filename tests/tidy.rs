@@ -61,6 +61,11 @@ fn only_a_few_rooms_know_wasmtime() {
 }
 
 #[test]
+fn only_the_compiler_bounds_its_process() {
+    assert_only("rustix", &["compiler"]);
+}
+
+#[test]
 fn only_the_database_knows_sqlx() {
     assert_only("sqlx", &["database", "cli"]);
     assert_only("libsqlite3_sys", &["database"]);
@@ -181,4 +186,27 @@ fn both_databases_have_the_same_steps() {
         steps
     };
     assert_eq!(steps("sqlite"), steps("postgres"));
+}
+
+/// The promises of SECURITY.md are as good as the tests that they name.
+#[test]
+fn every_test_that_security_md_names_is_there() {
+    let tests: String = sources("tests").into_iter().map(|(_, code)| code).collect();
+    let text = std::fs::read_to_string(root().join("SECURITY.md")).expect("a file");
+    let rows = text.lines().filter(|line| line.starts_with("| ") && !line.contains("| tests |"));
+    let mut promises = 0;
+    for row in rows {
+        let named = row.rsplit('|').nth(1).unwrap_or_default();
+        let is_name = |name: &&str| name.contains('_') && !name.contains([' ', '=', '/', '.']);
+        let names: Vec<&str> = named.split('`').skip(1).step_by(2).filter(is_name).collect();
+        assert!(!names.is_empty(), "no test is named: {row}");
+        for name in names {
+            assert!(
+                tests.contains(&format!("fn {name}(")),
+                "SECURITY.md names {name}, which is no test"
+            );
+        }
+        promises += 1;
+    }
+    assert!(promises > 10, "the tables were read");
 }

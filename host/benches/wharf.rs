@@ -37,6 +37,7 @@ fn main() {
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
         data: folder.path().join("data"),
         components: guest,
+        program: PathBuf::from(env!("CARGO_BIN_EXE_wharf")),
         admin_password: Some("benchmark".into()),
         ..Config::default()
     };
@@ -44,7 +45,8 @@ fn main() {
         tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
         calls(&config).await;
-        throughput(config).await;
+        throughput(config.clone()).await;
+        neighbours(config, folder.path()).await;
         memory(folder.path()).await;
     });
 }
@@ -138,6 +140,93 @@ async fn throughput(config: Config) {
     host.shutdown().await;
 }
 
+/// How long the answers of a well-behaved component take while others compute without end, and how
+/// long after its limit such a one is stopped.
+async fn neighbours(mut config: Config, folder: &Path) {
+    const LIMIT: Duration = Duration::from_secs(1);
+    build(&["tests/guests/hello", "tests/guests/hostile"], &folder.join("neighbours"));
+    config.components = folder.join("neighbours");
+    config.limits.compute_milliseconds = 1_000;
+    let host = Host::start(config, Clock::system()).await.expect("a host");
+    let address = host.address();
+    let mut over = Vec::new();
+    for _ in 0..5 {
+        let asked = Instant::now();
+        stopped(address).await;
+        over.push(asked.elapsed().saturating_sub(LIMIT));
+    }
+    over.sort();
+    println!("endless component: stopped {:.1?} after its limit (worst of 5)", over[4]);
+    let mut ratios = Vec::new();
+    for round in 0..=ROUNDS {
+        let alone = apart(latencies(address)).await;
+        let endless: Vec<_> = (0..4).map(|_| tokio::spawn(stopped(address))).collect();
+        let beside = apart(latencies(address)).await;
+        for endless in endless {
+            endless.await.expect("it is stopped");
+        }
+        if round > 0 {
+            let ratio = beside.1.as_secs_f64() / alone.1.as_secs_f64();
+            println!(
+                "hello, 8 connections: p50 {:.0?}, p99 {:.0?}; beside 4 endless components p50 {:.0?}, p99 {:.0?}, ratio of p99 {ratio:.2}",
+                alone.0, alone.1, beside.0, beside.1
+            );
+            ratios.push(ratio);
+        }
+    }
+    ratios.sort_by(f64::total_cmp);
+    println!("p99 beside endless components: {:.2} of that without (median)", ratios[ROUNDS / 2]);
+    host.shutdown().await;
+}
+
+/// Runs what measures on a thread of its own: on the host's threads it would measure itself.
+async fn apart<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.expect("a runtime");
+    tokio::task::spawn_blocking(move || runtime.block_on(work)).await.expect("the work ends")
+}
+
+/// Asks a component that computes without end, and waits for the 500.
+async fn stopped(address: SocketAddr) {
+    let mut stream = TcpStream::connect(address).await.expect("a connection");
+    let request = "GET /loop HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+    stream.write_all(request.as_bytes()).await.expect("a request is sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.expect("an answer");
+    assert!(answer.starts_with("HTTP/1.1 500"), "{answer}");
+}
+
+/// The median and the 99th percentile of how long answers take over 8 connections.
+async fn latencies(address: SocketAddr) -> (Duration, Duration) {
+    let until = Instant::now() + ROUND;
+    let clients: Vec<_> = (0..8)
+        .map(|_| {
+            tokio::spawn(async move {
+                let stream = TcpStream::connect(address).await.expect("a connection");
+                stream.set_nodelay(true).expect("a socket option");
+                let mut stream = BufReader::new(stream);
+                let mut times = Vec::new();
+                while Instant::now() < until {
+                    let asked = Instant::now();
+                    let request = b"GET /hello HTTP/1.1\r\nhost: localhost\r\n\r\n";
+                    stream.get_mut().write_all(request).await.expect("a request is sent");
+                    read_answer(&mut stream).await.expect("an answer");
+                    times.push(asked.elapsed());
+                    // A steady load, and not all that the machine can bear.
+                    tokio::time::sleep(Duration::from_millis(2)).await;
+                }
+                times
+            })
+        })
+        .collect();
+    let mut times = Vec::new();
+    for client in clients {
+        times.extend(client.await.expect("a client ends"));
+    }
+    times.sort();
+    (times[times.len() / 2], times[times.len() * 99 / 100])
+}
+
 async fn bare() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("an address");
@@ -204,7 +293,8 @@ async fn read_answer(stream: &mut BufReader<TcpStream>) -> std::io::Result<()> {
     stream.read_exact(&mut body).await.map(drop)
 }
 
-/// Resident memory of the real program with the built-in components, idle after 10,000 requests.
+/// How long the real program with the built-in components takes to its first answer, and its resident
+/// memory, idle after 10,000 requests.
 async fn memory(folder: &Path) {
     let components = folder.join("components");
     build(&[], &components);
@@ -216,11 +306,21 @@ async fn memory(folder: &Path) {
         .and_then(|free| free.local_addr())
         .expect("a free port");
     let mut serving = Serving(serve(folder, &components, port));
-    // The first start compiles the components; the figure is that of every later one.
+    // The first start compiles the components; the figures are those of every later one.
     until_ready(port).await;
-    drop(serving);
-    serving = Serving(serve(folder, &components, port));
-    until_ready(port).await;
+    let mut starts = Vec::new();
+    for _ in 0..5 {
+        drop(serving);
+        let started = Instant::now();
+        serving = Serving(serve(folder, &components, port));
+        until_ready(port).await;
+        starts.push(started.elapsed());
+    }
+    starts.sort();
+    println!(
+        "start of the built-in components to the first answer: {:.0?} (median of 5; at most {:.0?})",
+        starts[2], starts[4]
+    );
     let mut stream = BufReader::new(TcpStream::connect(port).await.expect("a connection"));
     for turn in 0..10_000 {
         let request = match turn % 10 {
@@ -269,10 +369,18 @@ fn serve(folder: &Path, components: &Path, address: SocketAddr) -> Child {
     command.spawn().expect("the host starts")
 }
 
+/// Until a component of it has answered.
 async fn until_ready(address: SocketAddr) {
     let deadline = Instant::now() + Duration::from_mins(1);
-    while TcpStream::connect(address).await.is_err() {
+    while first_answer(address).await.is_err() {
         assert!(Instant::now() < deadline, "the host starts within a minute");
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        tokio::time::sleep(Duration::from_millis(2)).await;
     }
+}
+
+async fn first_answer(address: SocketAddr) -> std::io::Result<()> {
+    let mut stream = BufReader::new(TcpStream::connect(address).await?);
+    let request = b"GET /api/response_code HTTP/1.1\r\nhost: localhost\r\n\r\n";
+    stream.get_mut().write_all(request).await?;
+    read_answer(&mut stream).await
 }

@@ -15,17 +15,19 @@ use crate::error::Error;
 pub struct Config {
     /// Requests that are in components at once.
     pub concurrency: usize,
+    /// Requests of one group that are in its component at once.
+    pub group_concurrency: usize,
     /// Requests that wait for one of those places; more are answered 503.
     pub queue: usize,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Config { concurrency: 200, queue: 2_000 }
+        Config { concurrency: 200, group_concurrency: 150, queue: 2_000 }
     }
 }
 
-/// Lets requests in.
+/// Lets requests in, of a tenant or of one of its groups.
 pub struct Admission {
     places: Semaphore,
     concurrency: usize,
@@ -39,15 +41,20 @@ pub struct Permit<'a> {
 }
 
 impl Admission {
-    /// An admission with so many places.
-    pub fn new(config: Config) -> Self {
-        let concurrency = config.concurrency.max(1);
-        Admission {
-            places: Semaphore::new(concurrency),
-            concurrency,
-            waiting: AtomicUsize::new(0),
-            queue: config.queue,
-        }
+    /// What lets a tenant's requests in.
+    pub fn of_tenant(config: Config) -> Self {
+        Admission::new(config.concurrency, config.queue)
+    }
+
+    /// What lets a group's requests in, so that it leaves places to the tenant's other groups.
+    pub fn of_group(config: Config) -> Self {
+        Admission::new(config.group_concurrency, config.queue)
+    }
+
+    fn new(places: usize, queue: usize) -> Self {
+        let concurrency = places.clamp(1, Semaphore::MAX_PERMITS);
+        let places = Semaphore::new(concurrency);
+        Admission { places, concurrency, waiting: AtomicUsize::new(0), queue }
     }
 
     /// Waits for a place, unless too many wait already.

@@ -23,7 +23,7 @@ use crate::compiler::Compiler;
 use crate::config::Config;
 use crate::database::{Database, Limits, Location, Migrations};
 use crate::identity::{Caller, Issuer, Keys};
-use crate::instance::{Engine, Revision};
+use crate::instance::{Engine, Revision, Turns};
 use crate::listener;
 use crate::router::Router;
 use crate::tenant::{Served, Tenant};
@@ -71,7 +71,7 @@ impl App {
         let app = App {
             router,
             tenant,
-            admission: Admission::new(config.admission),
+            admission: Admission::of_tenant(config.admission),
             http: config.http.clone(),
             address,
         };
@@ -135,7 +135,7 @@ fn location(config: &Config, file: &Path, schema: &str) -> Location {
 /// Compiles and links every component of the folder, and enters its routes.
 async fn load_groups(config: &Config, tenant: &Tenant) -> Result<Router, String> {
     let engine = Engine::shared();
-    let compiler = Arc::new(Compiler::new(engine.clone(), &config.cache())?);
+    let compiler = Compiler::new(engine.clone(), &config.cache(), &config.program, config.compile)?;
     let files = component_files(&config.components)?;
     if let Some(group) = config.groups.keys().find(|group| !files.contains_key(*group)) {
         return Err(format!(
@@ -172,21 +172,20 @@ async fn load_group(
         own => Throttle::new(config.throttle, own, &tenant.shared.clock),
     };
     let bytes = std::fs::read(file).map_err(|error| format!("cannot be read: {error}"))?;
-    let compiling = Arc::clone(compiler);
-    let artifact = tokio::task::spawn_blocking(move || compiling.load(&bytes))
-        .await
-        .map_err(|error| error.to_string())
-        .and_then(|loaded| loaded)
-        .map_err(|error| format!("cannot be loaded: {error}"))?;
+    let artifact =
+        compiler.load(&bytes).await.map_err(|error| format!("cannot be loaded: {error}"))?;
     let origin = Origin {
         tenant: tenant.name.clone(),
         group: name.to_owned(),
         digest: artifact.digest[..12].to_owned(),
     };
-    let revision = Revision::link(engine, &artifact, name, &settings.grants, config.limits)?;
+    let limits = config.limits_of(name)?;
+    let revision = Revision::link(engine, &artifact, name, &settings.grants, limits)?;
     let shared = Arc::clone(&tenant.shared);
-    let group = Arc::new(Group { origin, settings: settings.settings, throttle, shared });
-    let served = Served { group, revision };
+    let turns = Turns::default();
+    let group = Arc::new(Group { origin, settings: settings.settings, throttle, turns, shared });
+    let admission = Admission::of_group(config.admission);
+    let served = Served { group, revision, admission };
     let nobody = Ipv6Addr::UNSPECIFIED.into();
     let guest = served.guest(Caller::Anonymous, nobody, "deploy".into(), Bytes::new());
     let routes = served

@@ -28,6 +28,7 @@ use crate::blobs::{Blobs, Reading};
 use crate::clock::Clock;
 use crate::database::Database;
 use crate::identity::{Caller, Issuer};
+use crate::instance::{Allocations, Turns};
 use cache::Entries;
 use passwords::Hasher;
 
@@ -66,6 +67,8 @@ pub struct Group {
     pub settings: BTreeMap<String, String>,
     /// How often its routes may be called.
     pub throttle: Arc<Throttle>,
+    /// When those of its calls compute that take long.
+    pub turns: Turns,
     /// What it shares with the tenant's other groups.
     pub shared: Arc<Shared>,
 }
@@ -85,8 +88,8 @@ pub struct Guest {
     pub address: IpAddr,
     /// What its calls have left for the response.
     pub left: Left,
-    /// Caps what the instance itself may take.
-    pub limits: wasmtime::StoreLimits,
+    /// What the instance itself has asked for.
+    pub allocations: Allocations,
     /// Bytes that may still be logged.
     pub log_bytes: usize,
     /// `wharf:plugin/database`: what is open.

@@ -1,6 +1,7 @@
 //! The command line: one file per command.
 
 mod build;
+mod compile;
 mod dev;
 mod export;
 mod import;
@@ -15,6 +16,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 
 use crate::app;
+use crate::compiler;
 use crate::config::Config;
 use crate::database::{Database, Limits};
 use crate::users::{REALMS, Realm};
@@ -44,6 +46,8 @@ enum Command {
     Import(import::Import),
     /// Write data to a file that an import takes again.
     Export(export::Export),
+    #[command(name = compiler::COMMAND, hide = true)]
+    Compile(compile::Compile),
 }
 
 /// The settings that have flags; all others stand in the configuration file.
@@ -146,6 +150,7 @@ pub fn main() -> ExitCode {
         Command::Dev(dev) => dev.run(),
         Command::Import(import) => import.run(),
         Command::Export(export) => export.run(),
+        Command::Compile(compile) => compile.run(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

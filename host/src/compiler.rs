@@ -1,16 +1,52 @@
 //! Bytes of a component → machine code, kept on disk so that it is compiled once.
 //!
-//! Loading machine code means trusting it, so every stored artifact carries an HMAC made with a key
-//! that this host wrote; one that was changed is compiled anew.
+//! The bytes are a stranger's, and compiling can take hours and all memory: it is done by a [`child`] of
+//! this process, under limits of the operating system's. Loading machine code means trusting it, so every
+//! stored artifact carries an HMAC made with a key that this host wrote; one that was changed is compiled
+//! anew.
+
+mod child;
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
+use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 use wasmtime::component::Component;
 
 use crate::instance::Engine;
+
+pub use child::{Bounds, COMMAND, compile};
+
+/// What compiling one component may take, in `[compile]`.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Bytes of a component.
+    pub component_bytes: usize,
+    /// Bytes of the machine code that it becomes.
+    pub artifact_bytes: usize,
+    /// Seconds of processor time, of all threads together.
+    pub processor_seconds: u64,
+    /// Bytes of address space.
+    pub memory_bytes: u64,
+    /// Seconds until it must be done.
+    pub seconds: u64,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            component_bytes: 10 * 1024 * 1024,
+            artifact_bytes: 128 * 1024 * 1024,
+            processor_seconds: 10,
+            memory_bytes: 2 * 1024 * 1024 * 1024,
+            seconds: 60,
+        }
+    }
+}
 
 /// Bytes of the HMAC-SHA-256 in front of each artifact.
 const TAG: usize = 32;
@@ -20,6 +56,9 @@ pub struct Compiler {
     engine: Engine,
     folder: PathBuf,
     key: Vec<u8>,
+    config: Config,
+    /// The wharf program, which the child runs.
+    program: PathBuf,
 }
 
 /// A component that can be linked.
@@ -31,11 +70,16 @@ pub struct Artifact {
 }
 
 impl Compiler {
-    /// A compiler that keeps its results in `folder`.
+    /// A compiler that keeps its results in `folder` and has `program`, a wharf, do the work.
     ///
     /// # Errors
     /// A sentence that names the folder and the remedy.
-    pub fn new(engine: Engine, folder: &Path) -> Result<Self, String> {
+    pub fn new(
+        engine: Engine,
+        folder: &Path,
+        program: &Path,
+        config: Config,
+    ) -> Result<Arc<Self>, String> {
         let unwritable = |error: std::io::Error| {
             format!(
                 "cannot write to the cache {}: {error}; make it writable or choose another with --cache",
@@ -44,14 +88,22 @@ impl Compiler {
         };
         std::fs::create_dir_all(folder).map_err(unwritable)?;
         let key = key(&folder.join("artifacts.key")).map_err(unwritable)?;
-        Ok(Compiler { engine, folder: folder.to_owned(), key })
+        let (folder, program) = (folder.to_owned(), program.to_owned());
+        Ok(Arc::new(Compiler { engine, folder, key, config, program }))
     }
 
     /// Loads what was compiled from these bytes before, or compiles them. Takes seconds in the latter case.
     ///
     /// # Errors
     /// What is wrong with the bytes.
-    pub fn load(&self, bytes: &[u8]) -> Result<Artifact, String> {
+    pub async fn load(&self, bytes: &[u8]) -> Result<Artifact, String> {
+        let most = self.config.component_bytes;
+        if bytes.len() > most {
+            return Err(format!(
+                "it has {} bytes and may have {most} (compile.component_bytes); leave out what it does not need, or debug information",
+                bytes.len()
+            ));
+        }
         if is_core_module(bytes) {
             return Err("it is a core module, not a component; build it for wasm32-wasip2, for instance with: wharf build".into());
         }
@@ -59,24 +111,22 @@ impl Compiler {
         let file = self.folder.join(format!("{digest}-{}.cwasm", self.engine.compatibility()));
         let component = match self.read(&file, &digest) {
             Some(component) => component,
-            None => self.compile(bytes, &file, &digest)?,
+            None => self.compile(bytes, &file, &digest).await?,
         };
         Ok(Artifact { component, digest })
     }
 
-    fn compile(&self, bytes: &[u8], file: &Path, digest: &str) -> Result<Component, String> {
+    async fn compile(&self, bytes: &[u8], file: &Path, digest: &str) -> Result<Component, String> {
         let started = std::time::Instant::now();
-        let component = Component::from_binary(self.engine.wasmtime(), bytes)
-            .map_err(|error| format!("it is not a valid component: {error:#}"))?;
+        let code = child::run(&self.program, self.config, bytes).await?;
         tracing::debug!(digest, milliseconds = started.elapsed().as_millis(), "compiled");
-        let stored = component
-            .serialize()
-            .map_err(|error| error.to_string())
-            .and_then(|code| self.write(file, digest, &code).map_err(|error| error.to_string()));
-        if let Err(error) = stored {
-            tracing::warn!(file = %file.display(), error, "cannot keep the compiled component; it will be compiled again next time");
+        if let Err(error) = self.write(file, digest, &code) {
+            tracing::warn!(file = %file.display(), %error, "cannot keep the compiled component; it will be compiled again next time");
         }
-        Ok(component)
+        // SAFETY: a child of this process, running this very program, has just made these bytes.
+        #[expect(unsafe_code, reason = "loading machine code is what compiling is for")]
+        let component = unsafe { Component::deserialize(self.engine.wasmtime(), code) };
+        component.map_err(|error| format!("was compiled by another wharf: {error:#}"))
     }
 
     fn read(&self, file: &Path, digest: &str) -> Option<Component> {

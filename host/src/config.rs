@@ -10,7 +10,7 @@ use serde::Deserialize;
 use crate::capabilities::{cache, passwords};
 use crate::database::Limits;
 use crate::tenant::{GroupConfig, RealmConfig};
-use crate::{admission, blobs, clock, identity, instance, listener};
+use crate::{admission, blobs, clock, compiler, identity, instance, listener};
 
 /// All settings. `wharf.example.toml` shows each with its default.
 #[derive(Clone, Deserialize)]
@@ -28,6 +28,9 @@ pub struct Config {
     pub components: PathBuf,
     /// A file with the key that signs tokens; made in the data folder if it is not set.
     pub key_file: Option<PathBuf>,
+    /// The wharf program that compiles components in a process of its own.
+    #[serde(skip, default = "this_program")]
+    pub program: PathBuf,
     /// The first admins' password. Comes from the environment alone, since files are shared.
     #[serde(skip)]
     pub admin_password: Option<String>,
@@ -36,6 +39,8 @@ pub struct Config {
     pub captcha_reveal: bool,
     /// What clients may take.
     pub http: listener::Config,
+    /// What compiling a component may take.
+    pub compile: compiler::Config,
     /// What one call of a component may take.
     pub limits: instance::Limits,
     /// How many requests may be going on at once.
@@ -68,9 +73,11 @@ impl Default for Config {
             database: None,
             components: PathBuf::from("target/components/wharf"),
             key_file: None,
+            program: this_program(),
             admin_password: None,
             captcha_reveal: false,
             http: listener::Config::default(),
+            compile: compiler::Config::default(),
             limits: instance::Limits::default(),
             admission: admission::Config::default(),
             throttle: admission::throttle::Config::default(),
@@ -83,6 +90,14 @@ impl Default for Config {
             groups: BTreeMap::new(),
         }
     }
+}
+
+/// The program of this process, also after its file was replaced by a newer one.
+fn this_program() -> PathBuf {
+    if cfg!(target_os = "linux") {
+        return PathBuf::from("/proc/self/exe");
+    }
+    std::env::current_exe().unwrap_or_else(|_| PathBuf::from("wharf"))
 }
 
 /// What statements may take, in `[sql]`.
@@ -166,6 +181,10 @@ impl Config {
                 "sql.connections is 0, and no statement could run; set it to 1 or more".into()
             );
         }
+        self.limits.check()?;
+        for name in self.groups.keys() {
+            self.limits_of(name)?.check().map_err(|error| format!("group {name}: {error}"))?;
+        }
         for (name, realm) in &self.realms {
             if let Some(host) = realm.hosts.iter().flatten().find(|host| host.contains([':', '/']))
             {
@@ -201,10 +220,12 @@ impl Config {
         );
         let limits =
             (self.http.clone(), self.limits, self.admission, self.throttle, self.sql, self.tokens);
+        let compile = self.compile;
         let capabilities = (self.passwords, self.cache_capability, self.blobs.clone());
         (
             places,
             self.database.is_some(),
+            compile,
             limits,
             capabilities,
             self.realms.clone(),
@@ -220,6 +241,19 @@ impl Config {
         };
         let realms = self.realms.iter().map(|(name, realm)| (name.clone(), lifetime(realm)));
         identity::Lifetimes { usual: self.tokens, realms: realms.collect() }
+    }
+
+    /// What one call of a group's component may take.
+    ///
+    /// # Errors
+    /// A sentence that names the section and the key.
+    pub fn limits_of(&self, group: &str) -> Result<instance::Limits, String> {
+        let own = self.groups.get(group).map(|group| group.limits.clone()).unwrap_or_default();
+        let mut limits = toml::Table::try_from(self.limits).map_err(|error| error.to_string())?;
+        limits.extend(own);
+        limits.try_into::<instance::Limits>().map_err(|error| {
+            format!("the section [groups.{group}.limits] is not valid: {}; wharf.example.toml shows every key", error.message())
+        })
     }
 
     /// Where compiled components are kept.

@@ -25,7 +25,7 @@ pub struct Host {
 pub struct Figures {
     /// Requests that are in components.
     pub requests: usize,
-    /// Requests that wait for a place.
+    /// Requests that wait for a place of the tenant's.
     pub waiting: usize,
     /// Connections to the tenant's database that statements and transactions hold.
     pub connections: usize,

@@ -3,6 +3,9 @@
 //! A [`Revision`] is linked once. Each call gets a store of its own, from pooled memory that is
 //! zeroed between requests, so that nothing of one request can reach the next.
 
+mod limits;
+mod turns;
+
 use std::collections::hash_map::DefaultHasher;
 use std::future::Future;
 use std::hash::{Hash as _, Hasher as _};
@@ -11,12 +14,10 @@ use std::sync::{Arc, OnceLock};
 use std::task::Poll;
 use std::time::Duration;
 
-use serde::Deserialize;
 use tokio::time::error::Elapsed;
-use wasmtime::component::{Linker, types};
+use wasmtime::component::{Component, Linker, types};
 use wasmtime::{
-    InstanceAllocationStrategy, PoolingAllocationConfig, Store, StoreLimits, StoreLimitsBuilder,
-    UpdateDeadline,
+    CallHook, InstanceAllocationStrategy, PoolingAllocationConfig, Store, WasmFeatures,
 };
 
 use crate::bindings::PluginPre;
@@ -26,43 +27,11 @@ use crate::bindings::wharf::plugin::log::Level;
 use crate::capabilities::log::Log;
 use crate::capabilities::{self, Grant, Guest, Left};
 use crate::compiler::Artifact;
+use limits::{MOST_ELEMENTS, MOST_INSTANCES, MOST_MEMORY, MOST_TABLES};
+use turns::Counted;
 
-/// What one call may take. Every field is a setting in `[limits]`.
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Limits {
-    /// Bytes of linear memory; the hard cap of every instance is 64 MiB.
-    pub memory_bytes: usize,
-    /// Milliseconds that the guest itself may compute, host calls not counted.
-    pub compute_milliseconds: u64,
-    /// Milliseconds that the whole call may take, host calls included.
-    pub call_milliseconds: u64,
-    /// Bytes that arguments of all host calls may take in the host's memory at once.
-    pub host_call_bytes: usize,
-    /// Bytes of a response's body and headers.
-    pub response_bytes: usize,
-    /// Bytes of log lines, and as many again of standard output and error.
-    pub log_bytes: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Limits {
-            memory_bytes: MOST_MEMORY,
-            compute_milliseconds: 2_000,
-            call_milliseconds: 30_000,
-            host_call_bytes: 32 * 1024 * 1024,
-            response_bytes: 16 * 1024 * 1024,
-            log_bytes: 64 * 1024,
-        }
-    }
-}
-
-/// The size of a memory slot in the pool.
-const MOST_MEMORY: usize = 64 * 1024 * 1024;
-
-/// How often the engine looks whether guests have used up their time.
-const TICK: Duration = Duration::from_millis(10);
+pub use limits::{Allocations, Limits};
+pub use turns::Turns;
 
 /// Instances that may be alive at once in this process. A request holds one; the admission of
 /// each tenant keeps well below it.
@@ -92,8 +61,21 @@ impl Engine {
         &self.wasmtime
     }
 
+    /// Makes machine code of a component, for an engine of another process with this configuration.
+    ///
+    /// # Errors
+    /// What is wrong with the component.
+    pub fn compile(component: &[u8]) -> Result<Vec<u8>, String> {
+        let engine = wasmtime::Engine::new(&configuration());
+        let engine = engine.map_err(|error| format!("cannot start the compiler: {error:#}"))?;
+        let code = engine.precompile_component(component);
+        code.map_err(|error| format!("it is not a valid component: {error:#}"))
+    }
+
     fn start() -> Engine {
-        let wasmtime = wasmtime::Engine::new(&configuration())
+        let mut configuration = configuration();
+        configuration.allocation_strategy(InstanceAllocationStrategy::Pooling(pool()));
+        let wasmtime = wasmtime::Engine::new(&configuration)
             .expect("the engine's configuration is valid on this machine");
         let mut hasher = DefaultHasher::new();
         wasmtime.precompile_compatibility_hash().hash(&mut hasher);
@@ -104,7 +86,7 @@ impl Engine {
             .name("epoch".into())
             .spawn(move || {
                 loop {
-                    std::thread::sleep(TICK);
+                    std::thread::sleep(turns::TICK);
                     ticking.increment_epoch();
                 }
             })
@@ -113,22 +95,35 @@ impl Engine {
     }
 }
 
-fn configuration() -> wasmtime::Config {
+/// Where instances get their memory from.
+fn pool() -> PoolingAllocationConfig {
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(SLOTS)
         .total_core_instances(SLOTS * 4)
         .total_memories(SLOTS)
         .total_tables(SLOTS * 4)
         .total_stacks(SLOTS)
+        .max_core_instances_per_component(small(MOST_INSTANCES))
         .max_memories_per_component(1)
         .max_memory_size(MOST_MEMORY)
+        .max_tables_per_component(small(MOST_TABLES))
+        .table_elements(MOST_ELEMENTS)
         // What most requests touch stays mapped and is zeroed by hand, which is quicker than unmapping it.
         .linear_memory_keep_resident(256 * 1024)
         .table_keep_resident(16 * 1024)
         .async_stack_keep_resident(32 * 1024);
+    pool
+}
+
+/// A number of few things.
+fn small(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+/// What decides which code is taken and how it is compiled.
+fn configuration() -> wasmtime::Config {
     let mut config = wasmtime::Config::new();
     config
-        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))
         // Slots are not remapped when they change hands between components; see README.md, Measured.
         .memory_init_cow(false)
         .epoch_interruption(true)
@@ -137,7 +132,8 @@ fn configuration() -> wasmtime::Config {
         .wasm_relaxed_simd(false)
         .wasm_memory64(false)
         .wasm_multi_memory(false)
-        .wasm_tail_call(false);
+        .wasm_tail_call(false)
+        .wasm_features(WasmFeatures::FUNCTION_REFERENCES, false);
     config
 }
 
@@ -166,6 +162,7 @@ impl Revision {
         let types = artifact.component.component_type();
         check_imports(engine, &types, grants, group)?;
         check_exports(engine, &types)?;
+        check_size(&artifact.component, &limits)?;
         let mut linker = Linker::new(engine.wasmtime());
         capabilities::link(&mut linker, grants)
             .map_err(|error| format!("cannot be linked: {error:#}"))?;
@@ -216,7 +213,7 @@ impl Revision {
         log_output(store.data_mut());
         match done {
             Ok(Ok(value)) => Ok((value, std::mem::take(&mut store.data_mut().left))),
-            Ok(Err(error)) => Err(CallFailed(cause(&error))),
+            Ok(Err(error)) => Err(CallFailed(cause(&error, &store.data().allocations))),
             Err(_) => Err(CallFailed(format!(
                 "the call took longer than {} ms (limits.call_milliseconds)",
                 self.limits.call_milliseconds
@@ -226,21 +223,23 @@ impl Revision {
 
     fn store(&self, guest: Guest) -> Store<Guest> {
         let mut store = Store::new(self.pre.engine(), guest);
-        store.limiter(|guest| &mut guest.limits);
-        store.set_hostcall_fuel(self.limits.host_call_bytes);
-        store.set_epoch_deadline(1);
-        let most = self.limits.compute_milliseconds;
-        let mut ticks = most / u64::try_from(TICK.as_millis()).unwrap_or(1) + 1;
-        store.epoch_deadline_callback(move |_| {
-            ticks -= 1;
-            if ticks == 0 {
+        let Limits { host_call_bytes, host_calls, handles, compute_milliseconds, .. } = self.limits;
+        store.limiter(|guest| &mut guest.allocations);
+        store.set_hostcall_fuel(host_call_bytes);
+        store.set_max_component_handles(handles);
+        let mut calls = 0;
+        store.call_hook(move |_, hook| {
+            calls += u64::from(matches!(hook, CallHook::CallingHost));
+            if calls > host_calls {
                 wasmtime::bail!(
-                    "the guest computed for longer than {most} ms (limits.compute_milliseconds)"
+                    "the guest called the host more than {host_calls} times (limits.host_calls)"
                 );
             }
-            // Yielding lets other requests of this thread run in between.
-            Ok(UpdateDeadline::Yield(1))
+            Ok(())
         });
+        store.set_epoch_deadline(turns::UNSEEN);
+        let most = Duration::from_millis(compute_milliseconds);
+        store.epoch_deadline_callback(move |store| store.data().group.turns.next(most));
         store
     }
 }
@@ -248,23 +247,11 @@ impl Revision {
 /// Bounds a call with all its host calls, which epochs do not interrupt. Most calls never wait, and
 /// then need no timer.
 async fn in_time<T>(milliseconds: u64, call: impl Future<Output = T>) -> Result<T, Elapsed> {
-    let mut call = pin!(call);
-    match futures_util::poll!(call.as_mut()) {
+    let call = pin!(call);
+    let mut call = Counted::new(call);
+    match futures_util::poll!(&mut call) {
         Poll::Ready(done) => Ok(done),
         Poll::Pending => tokio::time::timeout(Duration::from_millis(milliseconds), call).await,
-    }
-}
-
-impl Limits {
-    /// The caps that the instance itself meets.
-    pub fn store(&self) -> StoreLimits {
-        StoreLimitsBuilder::new()
-            .memory_size(self.memory_bytes.min(MOST_MEMORY))
-            .table_elements(20_000)
-            .instances(20)
-            .tables(20)
-            .memories(1)
-            .build()
     }
 }
 
@@ -277,12 +264,35 @@ fn log_output(guest: &mut Guest) {
     }
 }
 
-/// The innermost reason first: the outer ones repeat that a function was called.
-fn cause(error: &wasmtime::Error) -> String {
-    match error.downcast_ref::<wasmtime::Trap>() {
-        Some(trap) => format!("{trap}; {error:#}"),
-        None => format!("{error:#}"),
+/// Why a call failed, in the words of whoever can do something about it: the setting that was met comes
+/// first, then the innermost reason, since the outer ones repeat that a function was called.
+fn cause(error: &wasmtime::Error, allocations: &Allocations) -> String {
+    let trap = error.downcast_ref::<wasmtime::Trap>().map(|trap| format!("{trap}; "));
+    let cause = format!("{}{error:#}", trap.unwrap_or_default());
+    let too_much_copied = cause.contains("fuel allocated for hostcalls");
+    match allocations.refused().or(too_much_copied.then_some("limits.host_call_bytes")) {
+        Some(setting) => format!("it asked for more than it may ({setting}); {cause}"),
+        None => cause,
     }
+}
+
+/// Compares what every instance of the component needs from the start with what it may have.
+fn check_size(component: &Component, limits: &Limits) -> Result<(), String> {
+    let Some(needs) = component.resources_required() else {
+        return Ok(());
+    };
+    let memory = usize::try_from(needs.max_initial_memory_size.unwrap_or(0)).unwrap_or(usize::MAX);
+    let elements = usize::try_from(needs.max_initial_table_size.unwrap_or(0)).unwrap_or(usize::MAX);
+    let tables = usize::try_from(needs.num_tables).unwrap_or(usize::MAX);
+    let most = [
+        ("bytes of memory", memory, "memory_bytes", limits.memory_bytes),
+        ("elements in a table", elements, "table_elements", limits.table_elements),
+        ("tables", tables, "tables", limits.tables),
+    ];
+    let over = most.into_iter().find(|(_, needed, _, most)| needed > most);
+    over.map_or(Ok(()), |(what, needed, setting, most)| {
+        Err(format!("begins with {needed} {what} and may have {most} (limits.{setting}); build it with less, or raise the limit"))
+    })
 }
 
 /// Compares what the component imports with what its group may.

@@ -100,8 +100,9 @@ async fn call(
     head: &Parts,
     received: Received,
 ) -> Result<Answer, Error> {
-    let _permit = app.admission.admit().await?;
     let Found { route, parameters } = found;
+    let _place_of_group = route.served.admission.admit().await?;
+    let _place_of_tenant = app.admission.admit().await?;
     let Received { body, client, caller, id } = received;
     let (origin, address) = (origin(app, head), client.to_string());
     let headers = headers(&head.headers);

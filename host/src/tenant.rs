@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde::{Deserialize, Deserializer};
 
-use crate::admission::throttle;
+use crate::admission::{Admission, throttle};
 use crate::capabilities::database::Transactions;
 use crate::capabilities::wasi::Wasi;
 use crate::capabilities::{Grant, Group, Guest, Left, Shared};
@@ -24,6 +24,8 @@ pub struct GroupConfig {
     pub settings: BTreeMap<String, String>,
     /// How often its routes may be called, where that is not as for all groups.
     pub throttle: throttle::GroupConfig,
+    /// What one of its calls may take, where that is not as in `[limits]`.
+    pub limits: toml::Table,
 }
 
 impl Default for GroupConfig {
@@ -32,6 +34,7 @@ impl Default for GroupConfig {
             grants: Grant::ALL.to_vec(),
             settings: BTreeMap::new(),
             throttle: throttle::GroupConfig::default(),
+            limits: toml::Table::new(),
         }
     }
 }
@@ -129,6 +132,8 @@ pub struct Served {
     pub group: Arc<Group>,
     /// Its component.
     pub revision: Revision,
+    /// How many of its requests may be going on at once.
+    pub admission: Admission,
 }
 
 impl Served {
@@ -142,7 +147,7 @@ impl Served {
             body,
             address,
             left: Left::default(),
-            limits: limits.store(),
+            allocations: limits.allocations(),
             log_bytes: limits.log_bytes,
             transactions: Transactions::default(),
             wasi: Wasi::default(),

@@ -10,9 +10,14 @@ pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the host lies in a folder").to_owned()
 }
 
+/// The real program.
+pub fn program() -> PathBuf {
+    PathBuf::from(env!("CARGO_BIN_EXE_wharf"))
+}
+
 /// The real program, run in the repository's root without settings of whoever runs the tests.
 pub fn wharf() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_wharf"));
+    let mut command = Command::new(program());
     command.current_dir(root());
     let settings =
         std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("WHARF_"));

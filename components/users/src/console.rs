@@ -40,7 +40,7 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
     console::open("/user/{id}"),
     console::put("/audit/user/{id}", approve).summary("Lets a user sign in, for super admins."),
     console::open("/audit/user/{id}"),
-    console::get("/uploads/{day}/{file}", portrait).summary("A user's portrait."),
+    console::get("/uploads/{day}/{file}", portrait).unlimited().summary("A user's portrait."),
 ];
 
 /// Users of a page.

@@ -12,6 +12,12 @@ const ENDPOINTS: &[Endpoint] = &[
     Endpoint::get("/loop", endless).summary("Computes for ever."),
     Endpoint::get("/grow", grow).summary("Takes memory without end."),
     Endpoint::get("/recurse/{depth}", recurse).summary("Overflows its stack."),
+    Endpoint::get("/sleep", sleep).summary("Waits for an hour in a call of the host's."),
+    Endpoint::get("/calls", calls).summary("Calls the host a million times."),
+    Endpoint::get("/argument", argument).summary("Hands the host 50 MiB in one call."),
+    Endpoint::get("/handles", handles).summary("Opens handles and keeps them."),
+    Endpoint::get("/remember/{secret}", remember).summary("Leaves a secret all over its memory."),
+    Endpoint::get("/search/{secret}", search).summary("Looks for what others left in its memory."),
     Endpoint::get("/status", status).summary("Answers with a status that is none."),
     Endpoint::get("/split", split).summary("Hides a header in another's value."),
     Endpoint::get("/large", large).summary("Answers with more than it may."),
@@ -57,6 +63,57 @@ fn recurse(request: &Request) -> Result<Response, Error> {
     }
     let depth = request.path("depth").parse().unwrap_or(0);
     Ok(answer::json(200, &json!(deeper(depth))))
+}
+
+fn sleep(_: &Request) -> Result<Response, Error> {
+    std::thread::sleep(std::time::Duration::from_hours(1));
+    Ok(answer::json(200, &json!("awake")))
+}
+
+fn calls(_: &Request) -> Result<Response, Error> {
+    let total: i64 = (0..1_000_000).map(|_| wharf_kit::clock::now()).sum();
+    Ok(answer::json(200, &json!(total)))
+}
+
+fn argument(_: &Request) -> Result<Response, Error> {
+    cache::set("hostile:argument", &vec![1; 50 << 20], 60);
+    Ok(answer::json(200, &json!("taken")))
+}
+
+fn handles(_: &Request) -> Result<Response, Error> {
+    let mut kept = Vec::new();
+    loop {
+        kept.push(wasip2::clocks::monotonic_clock::subscribe_duration(1));
+    }
+}
+
+/// Fills the stack, what the program was built with, and the heap.
+fn remember(request: &Request) -> Result<Response, Error> {
+    let secret = request.path("secret");
+    let secret = secret.as_bytes();
+    let mut heap = secret.repeat((1 << 20) / secret.len().max(1));
+    let mut stack = [0_u8; 16 << 10];
+    for (place, byte) in stack.iter_mut().zip(secret.iter().cycle()) {
+        *place = *byte;
+    }
+    std::hint::black_box((&mut heap, &mut stack));
+    std::mem::forget(heap);
+    Ok(answer::json(200, &json!("remembered")))
+}
+
+/// Looks at all of its memory, stack and static data and what it can get besides, for a secret that is
+/// named backwards: else it would find the question.
+fn search(request: &Request) -> Result<Response, Error> {
+    let backwards = request.path("secret");
+    let backwards = backwards.as_bytes();
+    let fresh = std::hint::black_box(Vec::<u8>::with_capacity(2 << 20));
+    let end = fresh.as_ptr() as usize + fresh.capacity();
+    // SAFETY: there is none: the attack is to read memory that nothing was written to. It is mapped, and
+    // the first addresses are left out since no slice may begin at 0.
+    #[expect(unsafe_code, reason = "it reads what it may not")]
+    let memory = unsafe { std::slice::from_raw_parts(16 as *const u8, end - 16) };
+    let is_secret = |window: &[u8]| window.iter().eq(backwards.iter().rev());
+    Ok(answer::json(200, &json!(memory.windows(backwards.len().max(1)).any(is_secret))))
 }
 
 fn status(_: &Request) -> Result<Response, Error> {

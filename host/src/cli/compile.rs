@@ -1,0 +1,22 @@
+//! `wharf compile-component`, hidden: what the host has a child process of itself do.
+
+use clap::Args;
+
+use crate::compiler::{self, Bounds};
+
+#[derive(Args)]
+pub(super) struct Compile {
+    /// Bytes of address space that it may take
+    #[arg(long)]
+    memory_bytes: u64,
+    /// Seconds of processor time that it may take
+    #[arg(long)]
+    processor_seconds: u64,
+}
+
+impl Compile {
+    pub(super) fn run(self) -> Result<(), String> {
+        let Compile { memory_bytes, processor_seconds } = self;
+        compiler::compile(Bounds { memory_bytes, processor_seconds })
+    }
+}

@@ -1,0 +1,82 @@
+//! Components that are an attack on whoever compiles them: a child process with limits does.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::process::Command;
+
+use super::{assert_refused, folder, serve};
+
+/// A component of one function in which every block depends on every other: it has so many blocks.
+fn bomb(blocks: usize) -> Vec<u8> {
+    const LOCALS: usize = 2000;
+    let mut text = String::from("(component (core module (func (export \"f\") (param i64) (local");
+    for _ in 0..LOCALS {
+        text.push_str(" i64");
+    }
+    text.push(')');
+    for block in 0..blocks {
+        let [to, one, two] = [7, 13, 31].map(|step| 1 + block * step % LOCALS);
+        write!(
+            text,
+            "(loop (br_if 0 (i64.eqz (local.get {one}))) (local.set {to} (i64.add (local.get {one}) (local.get {two})))"
+        )
+        .expect("text grows");
+    }
+    text.push_str(&")".repeat(blocks));
+    text.push_str(")))");
+    wat::parse_str(text).expect("valid text")
+}
+
+/// A host that finds these bytes as a component, with settings of its own.
+fn with(folder: &Path, bytes: &[u8], settings: &str) -> Command {
+    let components = folder.join("components");
+    std::fs::create_dir_all(&components).expect("a folder");
+    std::fs::write(components.join("stranger.wasm"), bytes).expect("a file");
+    let file = folder.join("wharf.toml");
+    std::fs::write(&file, settings).expect("a file");
+    let mut command = serve(folder, &components);
+    command.env("WHARF_CONFIG", file).env("WHARF_CACHE", folder.join("cache"));
+    command
+}
+
+#[test]
+fn a_component_that_takes_too_long_to_compile_is_refused() {
+    let folder = folder();
+    let bomb = bomb(20_000);
+    let processor = "[compile]\nprocessor_seconds = 1\n";
+    assert_refused(
+        &mut with(folder.path(), &bomb, processor),
+        &["stranger", "more than 1 s of processor time (compile.processor_seconds)"],
+    );
+    let seconds = "[compile]\nprocessor_seconds = 100\nseconds = 1\n";
+    assert_refused(
+        &mut with(folder.path(), &bomb, seconds),
+        &["stranger", "longer than 1 s (compile.seconds)"],
+    );
+}
+
+#[test]
+fn a_component_that_takes_too_much_memory_to_compile_is_refused() {
+    let folder = folder();
+    let memory = "[compile]\nprocessor_seconds = 100\nmemory_bytes = 600000000\n";
+    assert_refused(
+        &mut with(folder.path(), &bomb(60_000), memory),
+        &["stranger", "more than 600000000 bytes of memory (compile.memory_bytes)"],
+    );
+}
+
+#[test]
+fn components_and_what_they_become_have_a_size() {
+    let folder = folder();
+    let small = bomb(10);
+    let bytes = format!("[compile]\ncomponent_bytes = {}\n", small.len() - 1);
+    assert_refused(
+        &mut with(folder.path(), &small, &bytes),
+        &["stranger", "(compile.component_bytes)"],
+    );
+    let code = "[compile]\nartifact_bytes = 1000\n";
+    assert_refused(
+        &mut with(folder.path(), &small, code),
+        &["stranger", "more than 1000 bytes of machine code (compile.artifact_bytes)"],
+    );
+}
