@@ -4,94 +4,19 @@ mod compiling;
 mod drain;
 mod files;
 
-use std::io::{BufRead as _, BufReader, Read as _, Seek as _};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output};
 
 use tempfile::TempDir;
 
 use crate::support::guests::{self, wharf};
+use crate::support::serving::{Serving, serve};
 use crate::support::{Ask as _, change_schema, postgres};
 
 fn folder() -> TempDir {
     tempfile::tempdir().expect("a temporary folder")
-}
-
-/// `wharf serve` on a port of its own, with its data in `folder`.
-pub fn serve(folder: &Path, components: &Path) -> Command {
-    let mut command = wharf();
-    command.args(["serve", "--listen", "127.0.0.1:0"]).arg("--data").arg(folder.join("data"));
-    command.arg("--components").arg(components).arg("--cache").arg(guests::cache());
-    command
-}
-
-/// A program that serves, and is killed when the test ends.
-pub struct Serving {
-    child: Child,
-    output: BufReader<std::process::ChildStdout>,
-    /// Standard error goes to a file: nobody reads a pipe while requests are answered.
-    error: std::fs::File,
-    printed: String,
-    pub url: String,
-}
-
-impl Serving {
-    pub fn start(mut command: Command) -> Self {
-        let error = tempfile::tempfile().expect("a file");
-        command.stdout(Stdio::piped()).stderr(error.try_clone().expect("a second handle"));
-        let mut child = command.spawn().expect("wharf starts");
-        let output = BufReader::new(child.stdout.take().expect("its output"));
-        let mut serving =
-            Serving { child, output, error, printed: String::new(), url: String::new() };
-        while serving.url.is_empty() {
-            let mut line = String::new();
-            assert!(
-                serving.output.read_line(&mut line).expect("text") > 0,
-                "it ended: {}",
-                serving.rest()
-            );
-            if let Some(url) = line.trim().strip_prefix("listening on ") {
-                url.clone_into(&mut serving.url);
-            }
-            serving.printed += &line;
-        }
-        serving
-    }
-
-    /// What stands in standard error.
-    fn rest(&mut self) -> String {
-        let mut error = String::new();
-        self.error.rewind().expect("a file");
-        self.error.read_to_string(&mut error).expect("text");
-        error
-    }
-
-    fn signal(&self, signal: &str) {
-        let sent = Command::new("kill")
-            .arg(format!("-{signal}"))
-            .arg(self.child.id().to_string())
-            .status();
-        assert!(sent.expect("kill runs").success());
-    }
-
-    /// Stops it and returns its exit code, and all that it printed to either output.
-    pub fn stop(mut self, signal: &str) -> (Option<i32>, String) {
-        self.signal(signal);
-        let mut printed = std::mem::take(&mut self.printed);
-        self.output.read_to_string(&mut printed).expect("text");
-        let code = self.child.wait().expect("it ends").code();
-        printed += &self.rest();
-        (code, printed)
-    }
-}
-
-impl Drop for Serving {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 /// That it ends with exit code 1 and one sentence on standard error that holds these words.

@@ -6,7 +6,8 @@ use std::process::Command;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::command_line::{Serving, assert_refused, serve};
+use crate::command_line::assert_refused;
+use crate::support::serving::{Serving, serve};
 use crate::support::{guests, raw};
 
 /// Attacks that are answered 500, with what the log says of them.

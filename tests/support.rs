@@ -5,6 +5,7 @@ pub mod files;
 pub mod guests;
 pub mod postgres;
 pub mod raw;
+pub mod serving;
 pub mod tools;
 
 use std::net::SocketAddr;
@@ -125,6 +126,11 @@ impl TestHost {
         self.folder.path()
     }
 
+    /// The host's data folder.
+    pub fn data(&self) -> &Path {
+        &self.config.data
+    }
+
     pub fn get(&self, path: &str) -> RequestBuilder {
         self.request(Method::GET, path)
     }
@@ -216,10 +222,15 @@ impl TestHost {
 
     /// Signs a doctor in who has signed up before, and returns the token.
     pub async fn doctor_again(&self, username: &str) -> String {
+        let answer = self.doctor_login(username).await;
+        answer.json()["access_token"].as_str().unwrap_or_else(|| panic!("{answer:?}")).to_owned()
+    }
+
+    /// Tries to sign a doctor in.
+    pub async fn doctor_login(&self, username: &str) -> Answer {
         let email = format!("{username}@example.com");
         let body = json!({ "email": email, "password": "12345678" });
-        let answer = self.post("/api/auth/login").json(&body).answer().await;
-        answer.json()["access_token"].as_str().unwrap_or_else(|| panic!("{answer:?}")).to_owned()
+        self.post("/api/auth/login").json(&body).answer().await
     }
 
     /// Asks for a captcha of the console and returns its id and what it shows.
@@ -231,7 +242,17 @@ impl TestHost {
 
     /// Tries to sign in to the console.
     pub async fn console_login(&self, nickname: &str, password: &str) -> Answer {
-        let (id, code) = self.console_captcha().await;
+        let captcha = self.console_captcha().await;
+        self.console_login_with(captcha, nickname, password).await
+    }
+
+    /// Tries to sign in to the console with a captcha that was asked for before.
+    pub async fn console_login_with(
+        &self,
+        (id, code): (String, String),
+        nickname: &str,
+        password: &str,
+    ) -> Answer {
         let body = json!({ "nickname": nickname, "passwd": password, "captcha_id": id, "captcha_code": code });
         self.post("/login").json(&body).answer().await
     }

@@ -30,6 +30,7 @@ impl Default for Config {
 /// Lets requests in, of a tenant or of one of its groups.
 pub struct Admission {
     places: Semaphore,
+    concurrency: usize,
     waiting: AtomicUsize,
     queue: usize,
 }
@@ -51,8 +52,9 @@ impl Admission {
     }
 
     fn new(places: usize, queue: usize) -> Self {
-        let places = Semaphore::new(places.clamp(1, Semaphore::MAX_PERMITS));
-        Admission { places, waiting: AtomicUsize::new(0), queue }
+        let concurrency = places.clamp(1, Semaphore::MAX_PERMITS);
+        let places = Semaphore::new(concurrency);
+        Admission { places, concurrency, waiting: AtomicUsize::new(0), queue }
     }
 
     /// Waits for a place, unless too many wait already.
@@ -63,6 +65,16 @@ impl Admission {
         let _waiting = Waiting::enter(self)?;
         let place = self.places.acquire().await;
         place.map(|place| Permit { _place: place }).map_err(|_| Error::Overloaded)
+    }
+
+    /// Requests that are in components at this moment.
+    pub fn in_use(&self) -> usize {
+        self.concurrency - self.places.available_permits()
+    }
+
+    /// Requests that wait for a place at this moment.
+    pub fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
     }
 }
 

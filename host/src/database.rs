@@ -4,16 +4,20 @@
 //! file, on PostgreSQL a schema. Statements take `$1, $2 …` and SQL that both understand.
 
 mod migrations;
+mod outage;
 mod postgres;
 mod sqlite;
 
 use std::future::Future;
 use std::path::PathBuf;
+use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::{PgPool, SqlitePool};
 
 pub use migrations::Migrations;
+use outage::Outage;
 
 /// Where an owner's data lies.
 #[derive(Clone, Debug)]
@@ -100,8 +104,20 @@ pub enum Failure {
     TooLarge,
     /// The statement may not be sent.
     Denied(String),
+    /// The database does not answer. What a lost connection was about to write may have been applied.
+    Away(String),
+    /// The database is full or may only be read; reads go on.
+    Unwritable(String),
     /// Anything else.
     Failed(String),
+}
+
+impl Failure {
+    /// Whether the same statement may work a little later. The database logs when such a time begins
+    /// and when it ends, so that nobody else needs to.
+    pub fn is_passing(&self) -> bool {
+        matches!(self, Failure::Busy | Failure::Timeout | Failure::Away(_) | Failure::Unwritable(_))
+    }
 }
 
 impl std::fmt::Display for Failure {
@@ -111,6 +127,8 @@ impl std::fmt::Display for Failure {
             | Failure::ForeignKey(text)
             | Failure::Invalid(text)
             | Failure::Denied(text)
+            | Failure::Away(text)
+            | Failure::Unwritable(text)
             | Failure::Failed(text) => f.write_str(text),
             Failure::Busy => f.write_str("it is busy"),
             Failure::Timeout => f.write_str("the statement ran too long"),
@@ -124,6 +142,7 @@ impl std::fmt::Display for Failure {
 pub struct Database {
     pool: Pool,
     limits: Limits,
+    outage: Arc<Outage>,
 }
 
 #[derive(Clone, Debug)]
@@ -142,21 +161,26 @@ impl Database {
         limits: Limits,
         migrations: &Migrations,
     ) -> Result<Self, String> {
-        let pool = match location {
-            Location::Sqlite(file) => Pool::Sqlite(sqlite::open(file, &limits, migrations).await?),
+        let (pool, outage) = match location {
+            Location::Sqlite(file) => {
+                let outage = Outage::new(file.display().to_string(), sqlite::probe(file));
+                (Pool::Sqlite(sqlite::open(file, &limits, migrations).await?), outage)
+            }
             Location::Postgres { url, schema } => {
                 let pool = postgres::open(url, schema, &limits).await?;
                 migrations.run_postgres(&pool, schema).await?;
-                Pool::Postgres(pool)
+                let outage = Outage::new(format!("schema {schema}"), postgres::probe(&pool));
+                (Pool::Postgres(pool), outage)
             }
         };
-        Ok(Database { pool, limits })
+        Ok(Database { pool, limits, outage })
     }
 
     /// Runs a statement that returns rows, in a transaction of its own.
     pub async fn query(&self, sql: &str, parameters: Vec<Value>) -> Result<Rows, Failure> {
         check(sql, &parameters)?;
-        self.in_time(async {
+        let writes = writes(sql);
+        self.in_time(writes, async {
             match &self.pool {
                 Pool::Sqlite(pool) => {
                     sqlite::query(
@@ -179,12 +203,17 @@ impl Database {
             }
         })
         .await
+        .inspect(|found| {
+            if writes && !found.rows.is_empty() {
+                self.outage.written();
+            }
+        })
     }
 
     /// Runs a statement and returns how many rows it changed, in a transaction of its own.
     pub async fn execute(&self, sql: &str, parameters: Vec<Value>) -> Result<u64, Failure> {
         check(sql, &parameters)?;
-        self.in_time(async {
+        self.in_time(true, async {
             match &self.pool {
                 Pool::Sqlite(pool) => {
                     sqlite::execute(&mut *sqlite::connection(pool).await?, sql, parameters).await
@@ -196,12 +225,17 @@ impl Database {
             }
         })
         .await
+        .inspect(|changed| {
+            if *changed > 0 {
+                self.outage.written();
+            }
+        })
     }
 
     /// Begins a transaction, which rolls back unless it is committed.
     pub async fn begin(&self) -> Result<Transaction, Failure> {
         let open = self
-            .in_time(async {
+            .in_time(true, async {
                 Ok(match &self.pool {
                     // The write lock is taken now, so that no later statement finds the snapshot stale.
                     Pool::Sqlite(pool) => Open::Sqlite(
@@ -223,6 +257,21 @@ impl Database {
         self.query("SELECT 1", Vec::new()).await.map(drop)
     }
 
+    /// Whether writes are known to fail while reads go on: no room, no right to write, a lock of
+    /// another process's.
+    pub fn is_read_only(&self) -> bool {
+        self.outage.is_read_only()
+    }
+
+    /// Connections that statements and transactions hold at this moment.
+    pub fn in_use(&self) -> usize {
+        let (open, idle) = match &self.pool {
+            Pool::Sqlite(pool) => (pool.size(), pool.num_idle()),
+            Pool::Postgres(pool) => (pool.size(), pool.num_idle()),
+        };
+        usize::try_from(open).unwrap_or(usize::MAX).saturating_sub(idle)
+    }
+
     /// Closes all connections, after those in use have been given back.
     pub async fn close(&self) {
         match &self.pool {
@@ -231,11 +280,31 @@ impl Database {
         }
     }
 
+    /// Bounds a statement's time, and ends it early when the database is found to be away. `locking` says
+    /// whether it waits for the lock that writing takes.
     async fn in_time<T>(
         &self,
+        locking: bool,
         work: impl Future<Output = Result<T, Failure>>,
     ) -> Result<T, Failure> {
-        tokio::time::timeout(self.limits.statement, work).await.unwrap_or(Err(Failure::Timeout))
+        self.outage.check(locking)?;
+        let most = self.limits.statement;
+        let mut work = pin!(work);
+        let quick = tokio::time::timeout(outage::PATIENCE.min(most), work.as_mut()).await;
+        let done = if let Ok(done) = quick {
+            done
+        } else {
+            self.outage.doubt();
+            tokio::select! {
+                biased;
+                done = tokio::time::timeout(most.saturating_sub(outage::PATIENCE), work) => {
+                    done.unwrap_or(Err(Failure::Timeout))
+                }
+                away = self.outage.until_away() => Err(away),
+            }
+        };
+        self.outage.learn(&done);
+        done
     }
 }
 
@@ -258,7 +327,7 @@ impl Transaction {
         check(sql, &parameters)?;
         let limits = self.database.limits;
         self.database
-            .in_time(async {
+            .in_time(false, async {
                 match &mut self.open {
                     Open::Sqlite(transaction) => {
                         sqlite::query(transaction, sql, parameters, &limits).await
@@ -275,7 +344,7 @@ impl Transaction {
     pub async fn execute(&mut self, sql: &str, parameters: Vec<Value>) -> Result<u64, Failure> {
         check(sql, &parameters)?;
         self.database
-            .in_time(async {
+            .in_time(false, async {
                 match &mut self.open {
                     Open::Sqlite(transaction) => {
                         sqlite::execute(transaction, sql, parameters).await
@@ -290,14 +359,18 @@ impl Transaction {
 
     /// Makes the changes durable.
     pub async fn commit(self) -> Result<(), Failure> {
-        match self.open {
-            Open::Sqlite(transaction) => {
-                transaction.commit().await.map_err(|error| sqlite::failure(&error))
+        let Transaction { open, database } = self;
+        let committed = database.in_time(false, async {
+            match open {
+                Open::Sqlite(transaction) => {
+                    transaction.commit().await.map_err(|error| sqlite::failure(&error))
+                }
+                Open::Postgres(transaction) => {
+                    transaction.commit().await.map_err(|error| postgres::failure(&error))
+                }
             }
-            Open::Postgres(transaction) => {
-                transaction.commit().await.map_err(|error| postgres::failure(&error))
-            }
-        }
+        });
+        committed.await.inspect(|()| database.outage.written())
     }
 }
 
@@ -328,10 +401,20 @@ fn check(sql: &str, parameters: &[Value]) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Whether a statement that may be sent changes rows. One that begins with WITH is taken to read.
+fn writes(sql: &str) -> bool {
+    let keyword = sql.trim_start().get(..6).unwrap_or_default();
+    ["INSERT", "UPDATE", "DELETE"].iter().any(|writing| writing.eq_ignore_ascii_case(keyword))
+}
+
 /// Sorts an error that the database did not give itself: it could not be asked.
 fn unanswered(error: &sqlx::Error) -> Failure {
     match error {
-        sqlx::Error::PoolTimedOut | sqlx::Error::Io(_) => Failure::Busy,
+        sqlx::Error::PoolTimedOut => Failure::Busy,
+        sqlx::Error::Io(_)
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::WorkerCrashed => Failure::Away(error.to_string()),
         other => Failure::Failed(other.to_string()),
     }
 }

@@ -20,6 +20,17 @@ pub struct Host {
     made_up_password: Option<String>,
 }
 
+/// What a host has in hand at one moment. All of it is zero when nobody asks for anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Figures {
+    /// Requests that are in components.
+    pub requests: usize,
+    /// Requests that wait for a place of the tenant's.
+    pub waiting: usize,
+    /// Connections to the tenant's database that statements and transactions hold.
+    pub connections: usize,
+}
+
 impl Host {
     /// Binds, puts the parts together, and serves.
     ///
@@ -50,6 +61,15 @@ impl Host {
     /// The first admins' password, if this start made it up.
     pub fn made_up_password(&self) -> Option<&str> {
         self.made_up_password.as_deref()
+    }
+
+    /// What it has in hand.
+    pub fn figures(&self) -> Figures {
+        Figures {
+            requests: self.app.admission.in_use(),
+            waiting: self.app.admission.waiting(),
+            connections: self.app.tenant.shared.database.in_use(),
+        }
     }
 
     /// Accepts no more, lets requests in flight finish, and closes the databases.

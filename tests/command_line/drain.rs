@@ -4,8 +4,9 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
-use super::{Serving, folder, serve};
+use super::folder;
 use crate::support::guests;
+use crate::support::serving::{Serving, serve};
 
 #[test]
 fn a_request_in_flight_is_answered_after_the_signal() {

@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -30,16 +30,98 @@ fn url(port: u16, database: &str) -> String {
     format!("postgres://wharf@127.0.0.1:{port}/{database}?sslmode=disable")
 }
 
-/// The server's port, once it answers.
+/// The port of the server that tests share, once it answers.
 fn server() -> Option<u16> {
     static SERVER: OnceLock<Option<u16>> = OnceLock::new();
     *SERVER.get_or_init(|| {
-        let programs = programs();
-        if programs.is_none() {
-            tools::skip("PostgreSQL (initdb)");
-        }
-        programs.map(|programs| start(&programs))
+        let mut server = Server::new()?;
+        let port = server.port;
+        let (started, ready) = std::sync::mpsc::channel();
+        // The server is told to stop when the thread that started it ends: this one ends with the process.
+        std::thread::spawn(move || {
+            server.start();
+            started.send(()).expect("somebody waits");
+            server.wait();
+        });
+        ready.recv().expect("postgres starts");
+        Some(port)
     })
+}
+
+/// A server that a test may stop and start. It ends with the thread that started it.
+pub struct Server {
+    programs: PathBuf,
+    folder: PathBuf,
+    port: u16,
+    running: Option<Child>,
+}
+
+impl Server {
+    /// A new server, not started yet; `None`, loudly, where PostgreSQL is missing.
+    pub fn new() -> Option<Self> {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let Some(programs) = programs() else {
+            tools::skip("PostgreSQL (initdb)");
+            return None;
+        };
+        let folder = folder().join(COUNT.fetch_add(1, Ordering::Relaxed).to_string());
+        std::fs::create_dir(&folder).expect("a folder for the server");
+        let made = unprivileged(&folder, &programs.join("initdb"))
+            .args(["--username=wharf", "--auth=trust", "--encoding=UTF8", "--locale=C"])
+            .args(["--no-sync", "-D"])
+            .arg(folder.join("data"))
+            .stdout(Stdio::null())
+            .output()
+            .expect("initdb runs");
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let port = free.local_addr().expect("an address").port();
+        Some(Server { programs, folder, port, running: None })
+    }
+
+    /// Starts it and waits until it takes connections.
+    pub fn start(&mut self) {
+        let data = self.folder.join("data");
+        let mut postgres = unprivileged(&self.folder, &self.programs.join("postgres"));
+        postgres.arg("-D").arg(&data);
+        for setting in ["listen_addresses=127.0.0.1", "fsync=off", "max_connections=200"] {
+            postgres.arg("-c").arg(setting);
+        }
+        postgres.arg("-c").arg(format!("port={}", self.port));
+        postgres.arg("-c").arg(format!("unix_socket_directories={}", self.folder.display()));
+        postgres.stdout(Stdio::null()).stderr(Stdio::null());
+        self.running = Some(postgres.spawn().expect("postgres starts"));
+        let deadline = Instant::now() + Duration::from_mins(1);
+        while !is_ready(&data) {
+            assert!(Instant::now() < deadline, "postgres answers within a minute");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Stops it as `pg_ctl stop -m fast` does: clients are thrown out.
+    pub fn stop(&mut self) {
+        let running = self.running.as_ref().expect("it runs");
+        let sent = Command::new("kill").arg("-INT").arg(running.id().to_string()).status();
+        assert!(sent.expect("kill runs").success());
+        self.wait();
+    }
+
+    /// The URL of the database that every server has.
+    pub fn url(&self) -> String {
+        url(self.port, "postgres")
+    }
+
+    fn wait(&mut self) {
+        let _ = self.running.take().expect("it runs").wait();
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if self.running.is_some() {
+            self.stop();
+        }
+    }
 }
 
 /// The folder of `initdb` and `postgres`: Debian keeps them off the path.
@@ -57,54 +139,6 @@ fn programs() -> Option<PathBuf> {
         .find(|folder| folder.join("initdb").is_file() && folder.join("postgres").is_file())
 }
 
-fn start(programs: &Path) -> u16 {
-    let folder = folder();
-    let data = folder.join("data");
-    let made = unprivileged(&folder, &programs.join("initdb"))
-        .args([
-            "--username=wharf",
-            "--auth=trust",
-            "--encoding=UTF8",
-            "--locale=C",
-            "--no-sync",
-            "-D",
-        ])
-        .arg(&data)
-        .stdout(Stdio::null())
-        .output()
-        .expect("initdb runs");
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-    let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let port = free.local_addr().expect("an address").port();
-    drop(free);
-    let mut postgres = unprivileged(&folder, &programs.join("postgres"));
-    postgres.arg("-D").arg(&data).args([
-        "-c",
-        "listen_addresses=127.0.0.1",
-        "-c",
-        "fsync=off",
-        "-c",
-        "max_connections=200",
-    ]);
-    postgres
-        .arg("-c")
-        .arg(format!("port={port}"))
-        .arg("-c")
-        .arg(format!("unix_socket_directories={}", folder.display()));
-    postgres.stdout(Stdio::null()).stderr(Stdio::null());
-    // The server is told to stop when the thread that started it ends: this one ends with the process.
-    std::thread::spawn(move || {
-        let mut server = postgres.spawn().expect("postgres starts");
-        let _ = server.wait();
-    });
-    let deadline = Instant::now() + Duration::from_mins(1);
-    while !is_ready(&data) {
-        assert!(Instant::now() < deadline, "postgres answers within a minute");
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    port
-}
-
 /// Whether the server takes connections. It listens before that, and refuses whoever comes too soon;
 /// the last line of its lock file says when it is ready, which is where `pg_ctl` looks as well.
 fn is_ready(data: &Path) -> bool {
@@ -112,21 +146,24 @@ fn is_ready(data: &Path) -> bool {
         .is_ok_and(|state| state.trim_end().ends_with("ready"))
 }
 
-/// A folder for this process's server. Those of processes that have ended are removed.
-fn folder() -> PathBuf {
+/// A folder for this process's servers. Those of processes that have ended are removed.
+fn folder() -> &'static Path {
     const PREFIX: &str = "wharf-tests-postgres-";
-    let temporary = std::env::temp_dir();
-    for entry in std::fs::read_dir(&temporary).into_iter().flatten().flatten() {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if let Some(process) = name.strip_prefix(PREFIX)
-            && !Path::new("/proc").join(process).exists()
-        {
-            let _ = std::fs::remove_dir_all(entry.path());
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    FOLDER.get_or_init(|| {
+        let temporary = std::env::temp_dir();
+        for entry in std::fs::read_dir(&temporary).into_iter().flatten().flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if let Some(process) = name.strip_prefix(PREFIX)
+                && !Path::new("/proc").join(process).exists()
+            {
+                let _ = std::fs::remove_dir_all(entry.path());
+            }
         }
-    }
-    let folder = temporary.join(format!("{PREFIX}{}", std::process::id()));
-    std::fs::create_dir(&folder).expect("a folder for the server");
-    folder
+        let folder = temporary.join(format!("{PREFIX}{}", std::process::id()));
+        std::fs::create_dir(&folder).expect("a folder for the servers");
+        folder
+    })
 }
 
 /// A command that ends with the thread that starts it and is not run as root, which `initdb` refuses.

@@ -7,23 +7,21 @@ use wharf_kit::store::DISABLED;
 use wharf_kit::tokens::Subject;
 use wharf_kit::validate::Rule::{Alphanumeric, Length, Max, Same};
 use wharf_kit::{
-    Endpoint, Error, File, Parameter, Request, Response, Value, account, captcha, chance, clock,
-    day, file, json, params, passwords, required, throttle, tokens,
+    Endpoint, Error, File, Parameter, Request, Response, Value, account, blobs, captcha, chance,
+    clock, day, file, json, params, passwords, required, throttle, tokens,
 };
 
 pub(super) const ENDPOINTS: &[Endpoint] = &[
-    Endpoint::put("/signUp", sign_up)
+    console::put("/signUp", sign_up)
         .body_limit(sign_up_limit)
-        .tag("console")
         .summary("Signs a user up, who waits for an admin's approval.")
         .parameters(SIGN_UP_INPUTS),
-    Endpoint::post("/signUp", sign_up)
+    console::post("/signUp", sign_up)
         .body_limit(sign_up_limit)
-        .tag("console")
         .summary("The same, as the project's own client sends it.")
         .parameters(SIGN_UP_INPUTS),
     console::open("/signUp"),
-    Endpoint::post("/login", login).tag("console").summary("Signs a user in.").parameters(&[
+    console::post("/login", login).summary("Signs a user in.").parameters(&[
         required("nickname", "The nickname."),
         required("passwd", "The password."),
         required("captcha_code", "What a captcha's picture shows."),
@@ -86,7 +84,10 @@ fn sign_up(request: &Request) -> Result<Response, Error> {
     let now = clock::now();
     let name = chance::draw(b"0123456789abcdef", 32);
     let key = format!("uploads/{}/{name}.{}", day(CONSOLE, now), kind.extension());
-    request.keep(portrait, &key).map_err(|_| refused(request, "文件上传失败：请稍后再试"))?;
+    request.keep(portrait, &key).map_err(|error| match error {
+        blobs::Error::Unavailable => Error::Busy,
+        _ => refused(request, "文件上传失败：请稍后再试"),
+    })?;
     let inserted = insert(request, &nickname, &password, &key, now);
     if let Err(error) = &inserted {
         media::discard(&key);
@@ -95,7 +96,10 @@ fn sign_up(request: &Request) -> Result<Response, Error> {
             return Err(refused(request, if taken { "该用户名已被使用" } else { NOT_SIGNED_UP }));
         }
     }
-    inserted.map_err(|_| refused(request, NOT_SIGNED_UP))?;
+    inserted.map_err(|error| match error {
+        passing if passing.is_passing() => Error::Busy,
+        _ => refused(request, NOT_SIGNED_UP),
+    })?;
     Ok(done(request, Value::Null, "注册成功"))
 }
 

@@ -8,10 +8,8 @@ use wharf_kit::{Endpoint, Error, Request, Response, captcha, chance, json};
 use crate::picture::{self, Size};
 use crate::{code, reveal, seed};
 
-pub(super) const ENDPOINTS: &[Endpoint] = &[
-    Endpoint::get("/captcha", create).tag("console").summary("Draws a captcha."),
-    console::open("/captcha"),
-];
+pub(super) const ENDPOINTS: &[Endpoint] =
+    &[console::get("/captcha", create).summary("Draws a captcha."), console::open("/captcha")];
 
 /// Seconds for which a captcha can be answered.
 const LIFETIME: u32 = 60;

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::answer::header;
 use crate::bindings::wharf::plugin::http::{Caller as Sender, Identity, Rejection};
 use crate::database;
+use crate::endpoint::Handler;
 use crate::store::DISABLED;
 use crate::validate::Rule;
 use crate::{Endpoint, Error, Request, Response, answer, clock, params, settings};
@@ -42,6 +43,40 @@ pub fn done_as(request: &Request, data: Value, message: &str, command: &str) -> 
 /// The envelope of what did not.
 pub fn refused(request: &Request, message: &str) -> Error {
     envelope(request, false, Value::Null, message, command(request)).into()
+}
+
+/// A GET route of the realm's, whose failures are told in its envelope, as those of all below.
+pub const fn get(path: &'static str, handler: Handler) -> Endpoint {
+    Endpoint::get(path, handler).tag(CONSOLE).failing(failure)
+}
+
+/// A POST route of the realm's.
+pub const fn post(path: &'static str, handler: Handler) -> Endpoint {
+    Endpoint::post(path, handler).tag(CONSOLE).failing(failure)
+}
+
+/// A PUT route of the realm's.
+pub const fn put(path: &'static str, handler: Handler) -> Endpoint {
+    Endpoint::put(path, handler).tag(CONSOLE).failing(failure)
+}
+
+/// A DELETE route of the realm's.
+pub const fn delete(path: &'static str, handler: Handler) -> Endpoint {
+    Endpoint::delete(path, handler).tag(CONSOLE).failing(failure)
+}
+
+/// What a client gets that cannot be served: HTTP's status and headers, in an envelope that says so.
+fn failure(request: &Request, error: Error) -> Response {
+    let message = match &error {
+        Error::Busy => "服务繁忙，请稍后再试",
+        Error::Internal(_) => "服务异常，请稍后再试",
+        Error::Answer(_) | Error::Unauthenticated | Error::TooOften => return error.answer(),
+    };
+    let plain = error.answer();
+    let mut told = envelope(request, false, Value::Null, message, command(request));
+    told.status = plain.status;
+    told.headers.extend(plain.headers.into_iter().filter(|(name, _)| name == "retry-after"));
+    told
 }
 
 /// What is said of an address that is none.
@@ -226,7 +261,11 @@ fn prolong(token: &str, expires: i64, now: i64) -> Result<(), Error> {
     let until = now.saturating_add(idle);
     if until - expires >= idle / 100 {
         let sql = "UPDATE console_sessions SET expires_at = $1 WHERE token_id = $2";
-        database::execute(sql, params![until, token])?;
+        match database::execute(sql, params![until, token]) {
+            // A database that takes no writes for the moment can still be read: a later request prolongs.
+            Err(error) if error.is_passing() => {}
+            done => drop(done?),
+        }
     }
     Ok(())
 }

@@ -7,6 +7,13 @@ use serde_json::Value as Json;
 use crate::bindings::wharf::plugin::database as wit;
 pub use crate::bindings::wharf::plugin::database::{Error, Value};
 
+impl Error {
+    /// Whether the same statement may work a little later, so that the client is asked to come back.
+    pub fn is_passing(&self) -> bool {
+        matches!(self, Error::Busy | Error::Unavailable | Error::Timeout)
+    }
+}
+
 /// Parameters of a statement: `params![id, "text", None::<i64>]`.
 #[macro_export]
 macro_rules! params {

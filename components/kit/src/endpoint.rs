@@ -14,6 +14,7 @@ pub struct Endpoint {
     method: &'static str,
     path: &'static str,
     handler: Handler,
+    failure: fn(&Request, Error) -> Response,
     realm: Option<&'static str>,
     unlimited: bool,
     body_limit: Option<fn() -> u32>,
@@ -81,6 +82,7 @@ impl Endpoint {
             method,
             path,
             handler,
+            failure: plainly,
             realm: None,
             unlimited: false,
             body_limit: None,
@@ -106,6 +108,12 @@ impl Endpoint {
     #[must_use]
     pub const fn signed_in(self, realm: &'static str) -> Self {
         Endpoint { realm: Some(realm), ..self }
+    }
+
+    /// How a client is told that its handler did not do what was asked, where that is not [`Error::answer`].
+    #[must_use]
+    pub const fn failing(self, failure: fn(&Request, Error) -> Response) -> Self {
+        Endpoint { failure, ..self }
     }
 
     /// The heading that it stands under in the API description.
@@ -171,5 +179,10 @@ pub fn handle(tables: &[&[Endpoint]], request: http::Request) -> Response {
         return Error::Internal("the host named a route that the component does not have".into())
             .answer();
     };
-    (endpoint.handler)(&Request::new(request)).unwrap_or_else(Error::answer)
+    let request = Request::new(request);
+    (endpoint.handler)(&request).unwrap_or_else(|error| (endpoint.failure)(&request, error))
+}
+
+fn plainly(_: &Request, error: Error) -> Response {
+    error.answer()
 }

@@ -15,7 +15,7 @@ pub enum Error {
     Unauthenticated,
     /// There were too many attempts; the host tells when the next may be made.
     TooOften,
-    /// Something else holds what is needed; the client is asked to come back.
+    /// What is needed is held by others, full or away; the client is asked to come back.
     Busy,
     /// What should not happen. The text is for the log.
     Internal(String),
@@ -49,10 +49,10 @@ impl From<Response> for Error {
 
 impl From<database::Error> for Error {
     fn from(error: database::Error) -> Self {
-        match error {
-            database::Error::Busy | database::Error::Timeout => Error::Busy,
-            other => Error::Internal(format!("the database: {other:?}")),
+        if error.is_passing() {
+            return Error::Busy;
         }
+        Error::Internal(format!("the database: {error:?}"))
     }
 }
 

@@ -105,7 +105,7 @@ pub fn written<T>(
         database::Error::UniqueViolation(_)
         | database::Error::ForeignKey(_)
         | database::Error::InvalidValue(_) => failed(sent()),
-        database::Error::Busy | database::Error::Timeout => Error::Busy,
+        passing if passing.is_passing() => Error::Busy,
         other => {
             log::write(Level::Error, &format!("a write failed: {other:?}"));
             failed(sent())

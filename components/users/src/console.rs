@@ -13,14 +13,12 @@ use wharf_kit::{
 };
 
 pub(super) const ENDPOINTS: &[Endpoint] = &[
-    Endpoint::get("/list/user", list)
-        .tag("console")
+    console::get("/list/user", list)
         .summary("Users of level 3, newest first, for admins.")
         .parameters(&[optional("page", "The page, from 1.")]),
     console::open("/list/user"),
-    Endpoint::get("/user/{id}", detail).tag("console").summary("A user of level 3, for admins."),
-    Endpoint::put("/user/{id}", update)
-        .tag("console")
+    console::get("/user/{id}", detail).summary("A user of level 3, for admins."),
+    console::put("/user/{id}", update)
         .summary("Changes what is sent of a user of level 3, for super admins.")
         .parameters(&[
             optional(
@@ -38,18 +36,11 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
             ),
             optional("email", "An e-mail address."),
         ]),
-    Endpoint::delete("/user/{id}", delete)
-        .tag("console")
-        .summary("Removes a user of level 3, for super admins."),
+    console::delete("/user/{id}", delete).summary("Removes a user of level 3, for super admins."),
     console::open("/user/{id}"),
-    Endpoint::put("/audit/user/{id}", approve)
-        .tag("console")
-        .summary("Lets a user sign in, for super admins."),
+    console::put("/audit/user/{id}", approve).summary("Lets a user sign in, for super admins."),
     console::open("/audit/user/{id}"),
-    Endpoint::get("/uploads/{day}/{file}", portrait)
-        .tag("console")
-        .unlimited()
-        .summary("A user's portrait."),
+    console::get("/uploads/{day}/{file}", portrait).unlimited().summary("A user's portrait."),
 ];
 
 /// Users of a page.
@@ -132,7 +123,7 @@ fn update(request: &Request) -> Result<Response, Error> {
         return Err(refused(request, "该用户名已被使用"));
     }
     change(request, id).map_err(|error| match error {
-        database::Error::Busy | database::Error::Timeout => Error::Busy,
+        passing if passing.is_passing() => Error::Busy,
         _ => refused(request, "修改用户失败"),
     })?;
     Ok(done(request, Value::Null, "success"))

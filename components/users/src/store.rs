@@ -136,6 +136,9 @@ fn change_password(request: &Request) -> Result<Response, Error> {
         return refuse("旧密码错误");
     };
     let hash = passwords::hash(&new);
+    // Before the change, so that nothing is changed where this cannot be remembered; and after it, for
+    // whoever signed in with the old password in between.
+    tokens::revoke_all_of_user(STORE, target)?;
     let sql = "UPDATE users SET password = $1, updated_at = $2 WHERE id = $3";
     written(database::execute(sql, params![hash, clock::now(), target]), || Value::Null)?;
     tokens::revoke_all_of_user(STORE, target)?;

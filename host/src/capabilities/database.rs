@@ -127,6 +127,7 @@ fn error(failure: Failure) -> Error {
         Failure::ForeignKey(text) => Error::ForeignKey(text),
         Failure::Invalid(text) => Error::InvalidValue(text),
         Failure::Busy => Error::Busy,
+        Failure::Away(_) | Failure::Unwritable(_) => Error::Unavailable,
         Failure::Timeout => Error::Timeout,
         Failure::TooLarge => Error::TooLarge,
         Failure::Denied(text) => Error::Denied(text),

@@ -64,7 +64,9 @@ fn token(token: identity::Token) -> Token {
 }
 
 fn unavailable(failure: &crate::database::Failure) -> Error {
-    tracing::error!(%failure, "cannot record that a token was revoked");
+    if !failure.is_passing() {
+        tracing::error!(%failure, "cannot record that a token was revoked");
+    }
     Error::Unavailable
 }
 

@@ -9,7 +9,7 @@ use tracing_subscriber::EnvFilter;
 use super::Settings;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::host::Host;
+use crate::host::{Figures, Host};
 
 #[derive(Args)]
 pub(super) struct Serve {
@@ -83,17 +83,27 @@ pub(super) fn serve(config: Config) -> Result<(), String> {
             );
         }
         println!("listening on http://{}", host.address());
-        stop.signalled().await;
+        while stop.or_asked().await == Signalled::Asked {
+            let Figures { requests, waiting, connections } = host.figures();
+            tracing::info!(requests, waiting, connections, "in hand (SIGUSR1)");
+        }
         println!("stopping: requests in flight may finish");
         host.shutdown().await;
         Ok(())
     })
 }
 
-/// SIGTERM and Ctrl-C.
+/// SIGTERM and Ctrl-C, which stop the host, and SIGUSR1, which asks what it has in hand.
 struct Stop {
     terminate: Signal,
     interrupt: Signal,
+    asked: Signal,
+}
+
+#[derive(PartialEq, Eq)]
+enum Signalled {
+    Stop,
+    Asked,
 }
 
 impl Stop {
@@ -101,13 +111,15 @@ impl Stop {
         Ok(Stop {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
+            asked: signal(SignalKind::user_defined1())?,
         })
     }
 
-    async fn signalled(&mut self) {
+    async fn or_asked(&mut self) -> Signalled {
         tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => Signalled::Stop,
+            _ = self.interrupt.recv() => Signalled::Stop,
+            _ = self.asked.recv() => Signalled::Asked,
         }
     }
 }

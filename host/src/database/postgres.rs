@@ -1,6 +1,7 @@
 //! PostgreSQL: one schema, values encoded as the server says its parameters are typed.
 
 use std::str::FromStr as _;
+use std::sync::Arc;
 
 use futures_util::TryStreamExt as _;
 use sqlx::pool::PoolConnection;
@@ -8,10 +9,11 @@ use sqlx::postgres::{
     PgArguments, PgConnectOptions, PgPoolOptions, PgRow, PgStatement, PgTypeInfo,
 };
 use sqlx::{
-    Arguments as _, AssertSqlSafe, Column as _, Either, Executor as _, PgConnection, PgPool,
-    Postgres, Row as _, Statement as _, TypeInfo as _, ValueRef as _,
+    Arguments as _, AssertSqlSafe, Column as _, Connection as _, Either, Executor as _,
+    PgConnection, PgPool, Postgres, Row as _, Statement as _, TypeInfo as _, ValueRef as _,
 };
 
+use super::outage::{Probe, State};
 use super::{Failure, Limits, Meter, Rows, Value};
 
 /// Connects to the schema, and makes it if it is missing.
@@ -187,6 +189,28 @@ fn value(row: &PgRow, index: usize) -> Result<Value, Failure> {
     read.map_err(|error| failure(&error))
 }
 
+/// Looks whether the server lets somebody in.
+pub(super) fn probe(pool: &PgPool) -> Probe {
+    let options = pool.connect_options();
+    Box::new(move || {
+        let options = Arc::clone(&options);
+        Box::pin(async move {
+            match PgConnection::connect_with(&options).await {
+                Ok(connection) => {
+                    // Politely, or the server logs a lost connection.
+                    let _ = connection.close().await;
+                    State::Usable
+                }
+                Err(error) => match failure(&error) {
+                    Failure::Away(_) => State::Away,
+                    // Whoever refuses is there.
+                    _ => State::Usable,
+                },
+            }
+        })
+    })
+}
+
 /// Sorts an error by its SQLSTATE (PostgreSQL's documentation, appendix A).
 pub(super) fn failure(error: &sqlx::Error) -> Failure {
     let Some(database) = error.as_database_error() else {
@@ -198,7 +222,12 @@ pub(super) fn failure(error: &sqlx::Error) -> Failure {
         ("23505", _) => Failure::Unique(message),
         ("23503", _) => Failure::ForeignKey(message),
         ("57014", _) => Failure::Timeout,
-        ("40001" | "40P01" | "55P03", _) => Failure::Busy,
+        // The disk is full, it failed, or the server takes no writes, as a standby does not.
+        ("53100" | "58030" | "25006", _) => Failure::Unwritable(message),
+        // Class 53: too many connections or too little memory, but the server is there.
+        ("40001" | "40P01" | "55P03", _) | (_, Some("53")) => Failure::Busy,
+        // It is stopping, starting, or gone.
+        (_, Some("08" | "57")) => Failure::Away(message),
         (_, Some("22" | "23")) => Failure::Invalid(message),
         _ => Failure::Failed(message),
     }

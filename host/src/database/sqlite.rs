@@ -1,8 +1,11 @@
 //! SQLite: one file, write-ahead log, fully synchronous.
 
 mod authorizer;
+mod read_only;
 
 use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::TryStreamExt as _;
 use sqlx::pool::PoolConnection;
@@ -11,10 +14,11 @@ use sqlx::sqlite::{
     SqliteSynchronous,
 };
 use sqlx::{
-    Arguments as _, AssertSqlSafe, Column as _, Row as _, Sqlite, SqliteConnection, SqlitePool,
-    TypeInfo as _, ValueRef as _,
+    Arguments as _, AssertSqlSafe, Column as _, Connection as _, Row as _, Sqlite,
+    SqliteConnection, SqlitePool, TypeInfo as _, ValueRef as _,
 };
 
+use super::outage::{Probe, State};
 use super::{Failure, Limits, Meter, Migrations, Rows, Value};
 
 /// The first release without the write-ahead log's reset bug, as `SQLITE_VERSION_NUMBER`.
@@ -62,14 +66,54 @@ pub(super) async fn open(
     let migrating = migrating.await.map_err(|error| unusable(&error))?;
     migrations.run_sqlite(&migrating, file).await?;
     migrating.close().await;
+    let read_only = Arc::new(read_only::Period::default());
+    let noted = Arc::clone(&read_only);
     SqlitePoolOptions::new()
         .max_connections(limits.connections)
         .acquire_timeout(limits.wait)
         .test_before_acquire(false)
-        .after_connect(|connection, _| Box::pin(authorizer::restrict(connection)))
+        // The last connection takes the log and its index along, which a full disk has no room to make anew.
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .after_connect(move |connection, _| {
+            let noted = Arc::clone(&noted);
+            Box::pin(async move {
+                noted.note(connection).await?;
+                authorizer::restrict(connection).await
+            })
+        })
+        .before_acquire(move |connection, about| {
+            // SQLite ends a transaction by itself when the disk is full; sqlx takes it for open ever after.
+            let clean = !connection.is_in_transaction();
+            let keep = clean && !read_only.covers(about.age);
+            Box::pin(std::future::ready(Ok(keep)))
+        })
         .connect_with(options)
         .await
         .map_err(|error| unusable(&error))
+}
+
+/// How long a look at the database waits for the lock: other requests hold it for less.
+const LOCK: Duration = Duration::from_secs(1);
+
+/// Looks whether the file can be opened and its lock can be had.
+pub(super) fn probe(file: &Path) -> Probe {
+    let options = SqliteConnectOptions::new().filename(file).busy_timeout(LOCK);
+    Box::new(move || {
+        let options = options.clone();
+        Box::pin(async move {
+            let Ok(mut connection) = SqliteConnection::connect_with(&options).await else {
+                return State::Away;
+            };
+            let begun = sqlx::query("BEGIN IMMEDIATE").execute(&mut connection).await;
+            // Closing it rolls back.
+            let _ = connection.close().await;
+            match begun.map_err(|error| failure(&error)) {
+                Err(Failure::Busy) => State::Locked,
+                _ => State::Usable,
+            }
+        })
+    })
 }
 
 pub(super) async fn connection(pool: &SqlitePool) -> Result<PoolConnection<Sqlite>, Failure> {
@@ -156,8 +200,15 @@ pub(super) fn failure(error: &sqlx::Error) -> Failure {
         // SQLITE_AUTH, which a function is refused without
         23 => Failure::Denied(message),
         1 if message.starts_with("not authorized") => Failure::Denied(message),
-        // SQLITE_BUSY and SQLITE_LOCKED, with any extension
-        code if matches!(code & 0xff, 5 | 6) => Failure::Busy,
-        _ => Failure::Failed(message),
+        // The rest is told by the primary code, whatever its extension.
+        code => match code & 0xff {
+            // SQLITE_BUSY and SQLITE_LOCKED
+            5 | 6 => Failure::Busy,
+            // SQLITE_READONLY, SQLITE_IOERR and SQLITE_FULL
+            8 | 10 | 13 => Failure::Unwritable(message),
+            // SQLITE_CANTOPEN
+            14 => Failure::Away(message),
+            _ => Failure::Failed(message),
+        },
     }
 }
