@@ -15,7 +15,7 @@ use crate::support::guests::{self, wharf};
 use crate::support::serving::{Serving, serve};
 use crate::support::{Ask as _, change_schema, postgres};
 
-fn folder() -> TempDir {
+pub(crate) fn folder() -> TempDir {
     tempfile::tempdir().expect("a temporary folder")
 }
 
@@ -400,7 +400,7 @@ fn build_names_what_is_no_component_crate() {
     assert_refused_build(&["nowhere"], &["nowhere"]);
 }
 
-fn assert_refused_build(folders: &[&str], words: &[&str]) {
+pub(crate) fn assert_refused_build(folders: &[&str], words: &[&str]) {
     let output = wharf().arg("build").args(folders).output().expect("wharf runs");
     let error = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{error}");

@@ -11,7 +11,6 @@ mod login;
 mod odd_bodies;
 mod passwords;
 mod profiles;
-mod raw;
 mod register;
 pub(crate) mod same_answers;
 mod tokens;

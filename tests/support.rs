@@ -2,10 +2,12 @@
 
 mod answer;
 pub mod files;
+pub mod frames;
 pub mod guests;
 pub mod postgres;
 pub mod raw;
 pub mod serving;
+pub mod socket;
 pub mod tools;
 
 use std::net::SocketAddr;

@@ -92,6 +92,15 @@ fn only_one_room_knows_where_files_lie_how_requests_are_counted_and_what_the_tim
 }
 
 #[test]
+fn only_the_listener_knows_tls_and_how_http_is_parsed() {
+    for name in ["rustls", "tokio_rustls", "httparse", "memchr"] {
+        assert_only(name, &["listener"]);
+    }
+    // The command line makes the certificate that `wharf dev --tls` serves with.
+    assert_only("rcgen", &["cli"]);
+}
+
+#[test]
 fn only_identity_knows_how_tokens_are_signed() {
     assert_only("jsonwebtoken", &["identity"]);
 }

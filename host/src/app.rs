@@ -25,6 +25,7 @@ use crate::database::{Database, Limits, Location, Migrations};
 use crate::identity::{Caller, Issuer, Keys};
 use crate::instance::{Engine, Revision, Turns};
 use crate::listener;
+use crate::response::Unsent;
 use crate::router::Router;
 use crate::tenant::{Served, Tenant};
 
@@ -41,6 +42,8 @@ pub struct App {
     pub admission: Admission,
     /// What clients may take.
     pub http: listener::Config,
+    /// The memory that answers may take until they are sent.
+    pub unsent: Unsent,
     /// The address that is listened on.
     pub address: SocketAddr,
 }
@@ -73,6 +76,7 @@ impl App {
             tenant,
             admission: Admission::of_tenant(config.admission),
             http: config.http.clone(),
+            unsent: Unsent::new(config.http.unsent_bytes),
             address,
         };
         Ok(Built { app, made_up_password })

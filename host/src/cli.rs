@@ -5,6 +5,7 @@ mod compile;
 mod dev;
 mod export;
 mod import;
+mod local_certificate;
 mod serve;
 
 use std::net::SocketAddr;
@@ -64,6 +65,12 @@ struct Settings {
     /// Folder for compiled components [default: cache in the data folder]
     #[arg(long, env = "WHARF_CACHE", value_name = "FOLDER")]
     cache: Option<PathBuf>,
+    /// PEM file with the certificate to speak TLS with, and those that it was issued with [default: none, plain HTTP]
+    #[arg(long, env = "WHARF_TLS_CERTIFICATE", value_name = "FILE")]
+    tls_certificate: Option<PathBuf>,
+    /// PEM file with the certificate's private key
+    #[arg(long, env = "WHARF_TLS_KEY", value_name = "FILE")]
+    tls_key: Option<PathBuf>,
 }
 
 impl Settings {
@@ -77,6 +84,8 @@ impl Settings {
             config.components = components;
         }
         config.cache = self.cache.or(config.cache);
+        config.tls.certificate = self.tls_certificate.or(config.tls.certificate);
+        config.tls.key = self.tls_key.or(config.tls.key);
         config.admin_password = std::env::var("WHARF_ADMIN_PASSWORD").ok();
         config.captcha_reveal =
             std::env::var("WHARF_CAPTCHA_REVEAL").is_ok_and(|value| value == "1");

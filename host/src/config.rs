@@ -39,6 +39,8 @@ pub struct Config {
     pub captcha_reveal: bool,
     /// What clients may take.
     pub http: listener::Config,
+    /// How TLS is spoken.
+    pub tls: listener::tls::Config,
     /// What compiling a component may take.
     pub compile: compiler::Config,
     /// What one call of a component may take.
@@ -77,6 +79,7 @@ impl Default for Config {
             admin_password: None,
             captcha_reveal: false,
             http: listener::Config::default(),
+            tls: listener::tls::Config::default(),
             compile: compiler::Config::default(),
             limits: instance::Limits::default(),
             admission: admission::Config::default(),
@@ -176,6 +179,7 @@ impl Config {
                 self.listen
             ));
         }
+        self.http.check()?;
         if self.sql.connections == 0 {
             return Err(
                 "sql.connections is 0, and no statement could run; set it to 1 or more".into()
@@ -218,8 +222,15 @@ impl Config {
             self.components.clone(),
             self.key_file.clone(),
         );
-        let limits =
-            (self.http.clone(), self.limits, self.admission, self.throttle, self.sql, self.tokens);
+        let limits = (
+            self.http.clone(),
+            self.tls.clone(),
+            self.limits,
+            self.admission,
+            self.throttle,
+            self.sql,
+            self.tokens,
+        );
         let compile = self.compile;
         let capabilities = (self.passwords, self.cache_capability, self.blobs.clone());
         (

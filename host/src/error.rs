@@ -21,8 +21,10 @@ pub enum Error {
     Unauthenticated,
     /// The body is larger than the route takes.
     BodyTooLarge,
-    /// The body did not arrive whole, or not in time.
+    /// The body did not arrive whole.
     BodyIncomplete,
+    /// The request is not one that is taken, whoever it is for.
+    Refused(Refusal),
     /// More requests are waiting than may.
     Overloaded,
     /// The caller has called too often.
@@ -41,6 +43,7 @@ impl fmt::Display for Error {
             Error::Unauthenticated => f.write_str("no token of this realm"),
             Error::BodyTooLarge => f.write_str("the body is larger than the route takes"),
             Error::BodyIncomplete => f.write_str("the body did not arrive whole"),
+            Error::Refused(refusal) => refusal.fmt(f),
             Error::Overloaded => f.write_str("more requests are waiting than may"),
             Error::TooOften(TooOften { limit, .. }) => {
                 write!(f, "more than {limit} requests a minute")
@@ -51,3 +54,31 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+/// Why a request is not taken, whoever it is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// It is no HTTP, or can be read in two ways. Says which rule it breaks.
+    Malformed(&'static str),
+    /// Its target is longer than `http.url_bytes`.
+    UrlTooLong,
+    /// Its head is larger than `http.header_bytes`, or has more headers than `http.headers`.
+    HeadTooLarge,
+    /// Its head or its body did not arrive in time.
+    TooSlow,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Refusal::Malformed(rule) => write!(f, "the request is malformed: {rule}"),
+            Refusal::UrlTooLong => f.write_str("the URL is longer than http.url_bytes"),
+            Refusal::HeadTooLarge => {
+                f.write_str("the head is larger than http.header_bytes or http.headers")
+            }
+            Refusal::TooSlow => f.write_str(
+                "the request did not arrive in http.header_seconds or http.body_seconds",
+            ),
+        }
+    }
+}

@@ -11,10 +11,12 @@ use crate::app::{App, Built};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::listener;
+use crate::listener::tls::Tls;
 
 /// A host that serves in the background until it is shut down.
 pub struct Host {
     app: Arc<App>,
+    is_secure: bool,
     stop: watch::Sender<bool>,
     serving: JoinHandle<()>,
     made_up_password: Option<String>,
@@ -38,6 +40,8 @@ impl Host {
     /// A sentence that names what is wrong and the remedy.
     pub async fn start(config: Config, clock: Clock) -> Result<Self, String> {
         config.check()?;
+        let tls = Tls::load(&config.tls)?;
+        let is_secure = tls.is_some();
         let busy = |error| {
             format!(
                 "cannot listen on {}: {error}; stop what listens there or choose another address with --listen",
@@ -49,13 +53,19 @@ impl Host {
         let Built { app, made_up_password } = App::build(&config, clock, address).await?;
         let app = Arc::new(app);
         let (stop, stopped) = watch::channel(false);
-        let serving = tokio::spawn(listener::serve(Arc::clone(&app), listener, stopped));
-        Ok(Host { app, stop, serving, made_up_password })
+        let serving = tokio::spawn(listener::serve(Arc::clone(&app), listener, tls, stopped));
+        Ok(Host { app, is_secure, stop, serving, made_up_password })
     }
 
     /// The address that it listens on.
     pub fn address(&self) -> SocketAddr {
         self.app.address
+    }
+
+    /// Where it is reached: `http://` or `https://` and the address.
+    pub fn origin(&self) -> String {
+        let scheme = if self.is_secure { "https" } else { "http" };
+        format!("{scheme}://{}", self.app.address)
     }
 
     /// The first admins' password, if this start made it up.

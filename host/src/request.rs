@@ -2,7 +2,7 @@
 
 mod inputs;
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -19,8 +19,9 @@ use crate::admission::throttle::{Allowance, Bucket};
 use crate::app::App;
 use crate::bindings::exports::wharf::plugin::handler::Throttle;
 use crate::bindings::wharf::plugin::http as wit;
-use crate::error::Error;
+use crate::error::{Error, Refusal};
 use crate::identity::{Caller, Rejection};
+use crate::listener::Peer;
 use crate::response::{self, Answer};
 use crate::router::{Found, Route};
 
@@ -29,16 +30,27 @@ struct Received {
     body: Bytes,
     /// The client's address.
     client: IpAddr,
+    /// Whether the client speaks TLS, with this host or with a proxy in front.
+    is_secure: bool,
     caller: Caller,
     id: Arc<str>,
 }
 
-/// Answers one request. Whatever happens, there is an answer.
-pub async fn answer(app: &Arc<App>, sender: SocketAddr, request: Request<Incoming>) -> Answer {
+/// Answers one request, or says why the listener refused it. Whatever happens, there is an answer.
+pub async fn answer(
+    app: &Arc<App>,
+    peer: &Peer,
+    refusal: Option<Refusal>,
+    request: Request<Incoming>,
+) -> Answer {
     let id = request_id();
     let (head, body) = request.into_parts();
     let path = head.uri.path();
-    let answer = match respond(app, sender, &head, body, &id).await {
+    let answered = match refusal {
+        Some(refusal) => Err(Error::Refused(refusal)),
+        None => respond(app, peer, &head, body, &id).await,
+    };
+    let answer = match answered {
         Ok(answer) => answer,
         Err(error) => {
             tracing::debug!(request = &*id, method = %head.method, path, %error, "not answered by a component");
@@ -46,16 +58,17 @@ pub async fn answer(app: &Arc<App>, sender: SocketAddr, request: Request<Incomin
         }
     };
     tracing::debug!(request = &*id, method = %head.method, path, status = answer.status().as_u16(), "answered");
-    response::finish(answer, path, &id)
+    response::finish(answer, peer, path, &id)
 }
 
 async fn respond(
     app: &Arc<App>,
-    sender: SocketAddr,
+    peer: &Peer,
     head: &Parts,
     body: Incoming,
     id: &Arc<str>,
 ) -> Result<Answer, Error> {
+    check_size(app, head)?;
     let path = head.uri.path();
     if let Some(answer) = about_the_host(app, &head.method, path).await {
         return answer;
@@ -68,9 +81,10 @@ async fn respond(
     let found = app.router.find(head.method.as_str(), path)?;
     let body = read(app, found.route, body).await?;
     let caller = admit_caller(app, found.route, head, &body)?;
-    let client = inputs::client(sender.ip(), &head.headers, &app.http.proxies);
+    let client = inputs::client(peer.address.ip(), &head.headers, &app.http);
     let allowance = count(found.route, client, &caller)?;
-    let received = Received { body, client, caller, id: Arc::clone(id) };
+    let is_secure = inputs::is_secure(peer, &head.headers, &app.http);
+    let received = Received { body, client, is_secure, caller, id: Arc::clone(id) };
     let mut answer = if matches!(head.method, Method::GET | Method::HEAD) {
         call(app, found, head, received).await?
     } else {
@@ -80,6 +94,18 @@ async fn respond(
         response::allow(&mut answer, allowance);
     }
     Ok(answer)
+}
+
+/// Refuses what is larger than any request may be. In HTTP/1 the listener has seen to it.
+fn check_size(app: &App, head: &Parts) -> Result<(), Error> {
+    let target = head.uri.path_and_query().map_or(0, |target| target.as_str().len());
+    if target > app.http.url_bytes {
+        return Err(Error::Refused(Refusal::UrlTooLong));
+    }
+    if head.headers.len() > app.http.headers {
+        return Err(Error::Refused(Refusal::HeadTooLarge));
+    }
+    Ok(())
 }
 
 /// Has the route's group answer, to the end also when the client leaves: what was begun to be changed
@@ -103,8 +129,8 @@ async fn call(
     let Found { route, parameters } = found;
     let _place_of_group = route.served.admission.admit().await?;
     let _place_of_tenant = app.admission.admit().await?;
-    let Received { body, client, caller, id } = received;
-    let (origin, address) = (origin(app, head), client.to_string());
+    let Received { body, client, is_secure, caller, id } = received;
+    let (origin, address) = (origin(app, head, is_secure), client.to_string());
     let headers = headers(&head.headers);
     let method = if head.method == Method::HEAD { "GET" } else { head.method.as_str() };
     let parameters: Vec<(&str, &str)> =
@@ -130,12 +156,12 @@ async fn call(
     let answered = match revision.handle(guest, request).await {
         Ok((answered, left)) => {
             let most = revision.limits().response_bytes;
-            let answer = response::from_guest(answered, left.blob, most);
+            let answer = response::from_guest(answered, left.blob, most, &app.unsent);
             answer.map(|answer| response::with_attempt(answer, left.attempt))
         }
         Err(failed) => Err(Error::Guest(failed.0)),
     };
-    if let Err(error) = &answered {
+    if let Err(error @ Error::Guest(_)) = &answered {
         let origin = &route.served.group.origin;
         tracing::error!(request = &*id, tenant = %origin.tenant, component = %origin.group, digest = %origin.digest, cause = error.to_string(), "a component failed");
     }
@@ -201,7 +227,7 @@ async fn read(app: &App, route: &Route, mut body: Incoming) -> Result<Bytes, Err
     };
     tokio::time::timeout(Duration::from_secs(app.http.body_seconds), read)
         .await
-        .unwrap_or(Err(Error::BodyIncomplete))
+        .unwrap_or(Err(Error::Refused(Refusal::TooSlow)))
 }
 
 /// Counts the request towards what its caller may send in a minute.
@@ -274,7 +300,8 @@ fn headers(headers: &HeaderMap) -> Vec<(&str, &[u8])> {
 }
 
 /// Scheme and authority as the client wrote them; the listener's own address if it wrote none.
-fn origin(app: &App, head: &Parts) -> String {
+fn origin(app: &App, head: &Parts, is_secure: bool) -> String {
+    let scheme = if is_secure { "https" } else { "http" };
     let written = head
         .uri
         .authority()
@@ -282,8 +309,8 @@ fn origin(app: &App, head: &Parts) -> String {
         .or_else(|| head.headers.get(header::HOST)?.to_str().ok());
     let authority = written.filter(|text| text.parse::<hyper::http::uri::Authority>().is_ok());
     match authority {
-        Some(authority) => format!("http://{authority}"),
-        None => format!("http://{}", app.address),
+        Some(authority) => format!("{scheme}://{authority}"),
+        None => format!("{scheme}://{}", app.address),
     }
 }
 

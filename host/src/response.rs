@@ -1,5 +1,7 @@
 //! A component's answer, or an [`Error`], as HTTP.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use futures_util::TryStreamExt as _;
 use http_body_util::combinators::UnsyncBoxBody;
@@ -8,14 +10,58 @@ use hyper::body::Frame;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Response, StatusCode};
 use serde_json::{Value, json};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::admission::throttle::{Allowance, TooOften};
 use crate::bindings::wharf::plugin::http as wit;
 use crate::blobs::{Failure, Reading};
-use crate::error::Error;
+use crate::error::{Error, Refusal};
+use crate::listener::Peer;
 
 /// What goes out. Components hand bodies over whole, but for blobs, which are sent as they are read.
-pub type Answer = Response<Either<Full<Bytes>, UnsyncBoxBody<Bytes, Failure>>>;
+pub type Answer = Response<Body>;
+
+/// The body of an [`Answer`].
+pub type Body = Either<Full<Bytes>, UnsyncBoxBody<Bytes, Failure>>;
+
+/// Bytes of a body from which on it counts: there are too few connections for smaller ones to matter.
+const COUNTED: usize = 16 * 1024;
+
+/// The memory that answers may take until their clients have taken them. Without it, clients who ask for
+/// much and take little could have the host keep it all.
+pub struct Unsent {
+    kilobytes: Arc<Semaphore>,
+}
+
+impl Unsent {
+    /// Room for so many bytes.
+    pub fn new(bytes: usize) -> Self {
+        let kilobytes = (bytes / 1024).min(Semaphore::MAX_PERMITS);
+        Unsent { kilobytes: Arc::new(Semaphore::new(kilobytes)) }
+    }
+
+    /// Counts a body until the last part of it is sent or given up; there may be no room for it.
+    fn hold(&self, body: Vec<u8>) -> Result<Bytes, Error> {
+        /// A body, and the room that it takes.
+        struct Held(
+            Vec<u8>,
+            #[expect(dead_code, reason = "given back on drop")] OwnedSemaphorePermit,
+        );
+
+        impl AsRef<[u8]> for Held {
+            fn as_ref(&self) -> &[u8] {
+                &self.0
+            }
+        }
+
+        if body.len() < COUNTED {
+            return Ok(Bytes::from(body));
+        }
+        let size = u32::try_from(body.len() / 1024).unwrap_or(u32::MAX);
+        let room = Arc::clone(&self.kilobytes).try_acquire_many_owned(size);
+        room.map(|room| Bytes::from_owner(Held(body, room))).map_err(|_| Error::Overloaded)
+    }
+}
 
 /// The paths that pages of any origin may call (contract of the API: every `/api` route).
 const OPEN_TO_ALL_ORIGINS: &str = "/api/";
@@ -25,6 +71,7 @@ pub fn from_guest(
     response: wit::Response,
     blob: Option<Reading>,
     most_bytes: usize,
+    unsent: &Unsent,
 ) -> Result<Answer, Error> {
     let wit::Response { status, headers, body } = response;
     let status = StatusCode::from_u16(status)
@@ -44,7 +91,7 @@ pub fn from_guest(
     }
     let size = blob.as_ref().map(|blob| blob.size);
     let body = match blob {
-        None => Either::Left(Full::new(Bytes::from(body))),
+        None => Either::Left(Full::new(unsent.hold(body)?)),
         Some(blob) => {
             Either::Right(StreamBody::new(blob.content.map_ok(Frame::data)).boxed_unsync())
         }
@@ -93,6 +140,7 @@ pub fn from_error(error: &Error) -> Answer {
         Error::BodyIncomplete => {
             json_answer(StatusCode::BAD_REQUEST, &json!({ "message": "Bad Request" }))
         }
+        Error::Refused(refusal) => refused(*refusal),
         Error::Overloaded => {
             let mut answer = json_answer(
                 StatusCode::SERVICE_UNAVAILABLE,
@@ -109,6 +157,18 @@ pub fn from_error(error: &Error) -> Answer {
             json_answer(StatusCode::INTERNAL_SERVER_ERROR, &json!({ "message": "Server Error" }))
         }
     }
+}
+
+fn refused(refusal: Refusal) -> Answer {
+    let (status, message) = match refusal {
+        Refusal::Malformed(rule) => (StatusCode::BAD_REQUEST, format!("Bad Request: {rule}")),
+        Refusal::UrlTooLong => (StatusCode::URI_TOO_LONG, "URI Too Long".into()),
+        Refusal::HeadTooLarge => {
+            (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "Request Header Fields Too Large".into())
+        }
+        Refusal::TooSlow => (StatusCode::REQUEST_TIMEOUT, "Request Timeout".into()),
+    };
+    json_answer(status, &json!({ "message": message }))
 }
 
 const RATE_LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
@@ -179,9 +239,12 @@ pub fn options(path: &str, allowed: &[&str], asked: &HeaderMap) -> Answer {
 }
 
 /// Adds what every answer carries.
-pub fn finish(mut answer: Answer, path: &str, request: &str) -> Answer {
+pub fn finish(mut answer: Answer, peer: &Peer, path: &str, request: &str) -> Answer {
     let headers = answer.headers_mut();
     insert(headers, HeaderName::from_static("x-request-id"), request);
+    if let Some(strict) = &peer.strict_transport {
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, strict.clone());
+    }
     if path.starts_with(OPEN_TO_ALL_ORIGINS) {
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     }

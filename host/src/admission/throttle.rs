@@ -173,7 +173,7 @@ impl Limiter {
 
 /// What is counted as one caller: an IPv4 address, or the network that one household or server gets
 /// of IPv6 (RFC 6177).
-fn network(address: IpAddr) -> u128 {
+pub fn network(address: IpAddr) -> u128 {
     match address.to_canonical() {
         IpAddr::V4(address) => u128::from(u32::from(address)),
         IpAddr::V6(address) => u128::from(address) & !u128::from(u64::MAX),

@@ -4,6 +4,7 @@ use clap::Args;
 
 use super::Settings;
 use super::build::Build;
+use super::local_certificate::LocalCertificate;
 use super::serve::{self, Logging};
 
 #[derive(Args)]
@@ -12,6 +13,9 @@ pub(super) struct Dev {
     settings: Settings,
     #[command(flatten)]
     logging: Logging,
+    /// Speak TLS, with a certificate for localhost that is made and kept in the data folder
+    #[arg(long, conflicts_with_all = ["tls_certificate", "tls_key"])]
+    tls: bool,
 }
 
 impl Dev {
@@ -19,6 +23,12 @@ impl Dev {
         self.logging.start("info,wharf=debug")?;
         let mut config = self.settings.config()?;
         config.throttle.enabled.get_or_insert(false);
+        if self.tls {
+            let local = LocalCertificate::of(&config.data)?;
+            println!("for clients to trust this host, give them {}", local.certificate.display());
+            config.tls.certificate = Some(local.certificate);
+            config.tls.key = Some(local.key);
+        }
         Build::all_into(&config.components).run()?;
         serve::serve(config)
     }

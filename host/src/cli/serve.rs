@@ -39,11 +39,22 @@ enum LogFormat {
     Json,
 }
 
+/// A year, in seconds.
+const YEAR: u64 = 365 * 24 * 60 * 60;
+
 impl Serve {
     pub(super) fn run(self) -> Result<(), String> {
         self.logging.start("info")?;
         let mut config = self.settings.config()?;
         config.throttle.enabled.get_or_insert(true);
+        config.tls.hsts_seconds.get_or_insert(YEAR);
+        let is_plain = config.tls.certificate.is_none() && config.http.proxies.is_empty();
+        if is_plain && !config.listen.ip().is_loopback() {
+            tracing::warn!(
+                address = %config.listen,
+                "tokens and passwords cross the network in plain HTTP; set tls.certificate and tls.key, or name the proxy that speaks TLS in http.proxies"
+            );
+        }
         serve(config)
     }
 }
@@ -82,7 +93,7 @@ pub(super) fn serve(config: Config) -> Result<(), String> {
                 "first start: sign in as admin, of the store or the console, with the password {password} (shown this once)"
             );
         }
-        println!("listening on http://{}", host.address());
+        println!("listening on {}", host.origin());
         while stop.or_asked().await == Signalled::Asked {
             let Figures { requests, waiting, connections } = host.figures();
             tracing::info!(requests, waiting, connections, "in hand (SIGUSR1)");

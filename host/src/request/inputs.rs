@@ -5,8 +5,9 @@ use std::net::IpAddr;
 
 use hyper::header::{self, HeaderMap};
 use hyper::http::request::Parts;
-use ipnet::IpNet;
 use serde::Deserialize;
+
+use crate::listener::{self, Peer};
 
 /// The paths whose clients send tokens in more places than the header, as the original systems took them.
 const MANY_PLACES: &str = "/api/";
@@ -27,22 +28,34 @@ pub(super) fn token<'a>(head: &'a Parts, body: &'a [u8]) -> Option<Cow<'a, str>>
 
 /// The client's address: the sender's or, where that is a proxy that the operator trusts, the last one
 /// of `x-forwarded-for` that is none.
-pub(super) fn client(sender: IpAddr, headers: &HeaderMap, proxies: &[IpNet]) -> IpAddr {
-    if proxies.is_empty() {
+pub(super) fn client(sender: IpAddr, headers: &HeaderMap, http: &listener::Config) -> IpAddr {
+    if http.proxies.is_empty() {
         return sender.to_canonical();
     }
-    let is_proxy = |address: &IpAddr| proxies.iter().any(|network| network.contains(address));
     let mut client = sender.to_canonical();
     let told = headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());
     let told: Vec<&str> = told.flat_map(|value| value.split(',')).collect();
     for address in told.iter().rev() {
-        if !is_proxy(&client) {
+        if !http.is_proxy(client) {
             break;
         }
         let Ok(address) = address.trim().parse::<IpAddr>() else { break };
         client = address.to_canonical();
     }
     client
+}
+
+/// Whether the client speaks TLS: with this host or, where the sender is a proxy that the operator
+/// trusts, with that proxy, by the last word of `x-forwarded-proto`.
+pub(super) fn is_secure(peer: &Peer, headers: &HeaderMap, http: &listener::Config) -> bool {
+    if http.proxies.is_empty() || !http.is_proxy(peer.address.ip().to_canonical()) {
+        return peer.is_secure;
+    }
+    let told = headers.get_all("x-forwarded-proto").iter().next_back();
+    match told.and_then(|value| value.to_str().ok()?.rsplit(',').next()) {
+        Some(scheme) => scheme.trim().eq_ignore_ascii_case("https"),
+        None => peer.is_secure,
+    }
 }
 
 /// `Authorization: Bearer …` (RFC 6750, section 2.1), the scheme in any case.

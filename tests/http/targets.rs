@@ -1,22 +1,7 @@
 //! What no HTTP library sends: request lines and headers, byte by byte.
 
-use std::time::Duration;
-
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
-
 use crate::support::TestHost;
-
-/// Sends bytes on a connection of their own, and returns all that comes back until it is closed.
-async fn send(host: &TestHost, bytes: &[u8]) -> String {
-    let mut stream = TcpStream::connect(host.address()).await.expect("a connection");
-    // The host may close before it has read all: that is an answer too.
-    let _ = stream.write_all(bytes).await;
-    let mut answer = Vec::new();
-    let read = stream.read_to_end(&mut answer);
-    let _ = tokio::time::timeout(Duration::from_secs(30), read).await.expect("the host closes");
-    String::from_utf8_lossy(&answer).into_owned()
-}
+use crate::support::socket::exchange;
 
 /// The status of the first answer; 0 where the connection was closed without one.
 fn status(answer: &str) -> u16 {
@@ -45,7 +30,7 @@ async fn odd_targets_are_answered_without_a_failure() {
         ("", 400),
     ] {
         let request = format!("GET {target} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");
-        let answer = send(&host, request.as_bytes()).await;
+        let answer = exchange(host.address(), request.as_bytes()).await;
         assert_eq!(status(&answer), expected, "{target}: {answer}");
     }
     for line in [
@@ -58,7 +43,7 @@ async fn odd_targets_are_answered_without_a_failure() {
         b"\xff\xff\xff\xff",
     ] {
         let request = [line, b"\r\nhost: a\r\nconnection: close\r\n\r\n"].concat();
-        let answer = send(&host, &request).await;
+        let answer = exchange(host.address(), &request).await;
         assert!(status(&answer) < 500, "{}: {answer}", line.escape_ascii());
     }
 }
@@ -85,7 +70,7 @@ async fn odd_headers_are_answered_without_a_failure() {
             format!("\r\nauthorization: Bearer {token}\r\nconnection: close\r\n\r\n");
         let request =
             [b"GET /api/user_info HTTP/1.1\r\n", header, authorization.as_bytes()].concat();
-        let answer = send(&host, &request).await;
+        let answer = exchange(host.address(), &request).await;
         assert!(matches!(status(&answer), 200 | 400), "{}: {answer}", header.escape_ascii());
     }
     for value in [&b"Bearer \xff\xfe"[..], b"Bearer", b"Bearer  ", b"bearer\ta.b.c", b"\xff"] {
@@ -95,30 +80,8 @@ async fn odd_headers_are_answered_without_a_failure() {
             b"\r\n\r\n",
         ]
         .concat();
-        let answer = send(&host, &request).await;
+        let answer = exchange(host.address(), &request).await;
         assert_eq!(status(&answer), 401, "{}: {answer}", value.escape_ascii());
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn lengths_that_contradict_each_other_are_refused_with_one_answer() {
-    let host = TestHost::on_sqlite().await;
-    for lengths in [
-        "content-length: 5\r\ncontent-length: 6",
-        "content-length: -1",
-        "content-length: 5x",
-        "transfer-encoding: chunked, identity",
-        "transfer-encoding: gzip",
-    ] {
-        let hidden = "GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n";
-        let request =
-            format!("POST /api/auth/login HTTP/1.1\r\nhost: a\r\n{lengths}\r\n\r\n{hidden}");
-        let answer = send(&host, request.as_bytes()).await;
-        assert_eq!(
-            (status(&answer), answer.matches("HTTP/1.1").count()),
-            (400, 1),
-            "{lengths}: {answer}"
-        );
     }
 }
 
@@ -131,7 +94,7 @@ async fn a_body_in_chunks_has_the_same_limit() {
             "POST /api/auth/login?username=a HTTP/1.1\r\nhost: a\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n{}0\r\n\r\n",
             chunk.repeat(chunks)
         );
-        let answer = send(&host, request.as_bytes()).await;
+        let answer = exchange(host.address(), request.as_bytes()).await;
         assert_eq!(status(&answer), expected, "{chunks} chunks: {answer}");
     }
 }
