@@ -175,7 +175,7 @@ async fn a_component_needs_no_grant_for_what_it_does_not_call() {
     let host = TestHost::with(|config| {
         config.components = guests::guest("hello");
         config.groups.entry("hello".into()).or_default().grants =
-            vec![wharf::capabilities::Grant::Log];
+            Some(vec![wharf::capabilities::Grant::Log]);
     })
     .await;
     assert_eq!(host.get("/hello").answer().await.body, "hello");

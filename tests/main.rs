@@ -20,3 +20,4 @@ mod support;
 mod throttle;
 mod tidy;
 mod uploads;
+mod walls;

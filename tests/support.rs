@@ -118,9 +118,27 @@ impl TestHost {
         self.host.as_ref().expect("the host runs").address()
     }
 
+    /// Waits until no connection to the tenant's data is in use. They are given back a moment after the
+    /// answer.
+    pub async fn settles(&self) {
+        let host = self.host.as_ref().expect("the host runs");
+        let idle = async {
+            while host.figures().connections > 0 {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        };
+        let settled = tokio::time::timeout(Duration::from_mins(1), idle).await;
+        settled.expect("all connections are given back");
+    }
+
     /// `http://127.0.0.1:port`
     pub fn origin(&self) -> String {
         format!("http://{}", self.address())
+    }
+
+    /// The URL of its PostgreSQL database, if it has one.
+    pub fn database(&self) -> Option<&str> {
+        self.config.database.as_deref()
     }
 
     /// The folder that goes with the host.

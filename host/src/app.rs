@@ -17,7 +17,7 @@ use crate::bindings::exports::wharf::plugin::handler::Route;
 use crate::blobs::Blobs;
 use crate::capabilities::cache::Entries;
 use crate::capabilities::passwords::Hasher;
-use crate::capabilities::{Group, Origin, Shared};
+use crate::capabilities::{Grant, Group, Origin, Shared};
 use crate::clock::Clock;
 use crate::compiler::Compiler;
 use crate::config::Config;
@@ -27,7 +27,7 @@ use crate::instance::{Engine, Revision, Turns};
 use crate::listener;
 use crate::response::Unsent;
 use crate::router::Router;
-use crate::tenant::{Served, Tenant};
+use crate::tenant::{Access, Served, Tenant};
 
 /// The tenant that the built-in API belongs to.
 const DEFAULT_TENANT: &str = "default";
@@ -66,8 +66,17 @@ impl App {
         clock: Clock,
         address: SocketAddr,
     ) -> Result<Built, String> {
-        let tenant = tenant(config, clock).await?;
-        let router = load_groups(config, &tenant).await?;
+        let (mut tenant, keys) = tenant(config, clock).await?;
+        let access = access(config)?;
+        let with_data =
+            access.iter().filter(|(_, access)| access.grants.0.contains(&Grant::Database));
+        let tables = with_data.map(|(name, access)| (name.clone(), access.tables.0.clone()));
+        tenant.groups = tenant
+            .shared
+            .database
+            .for_groups(&tables.collect(), &keys.derive("passwords of database roles"))
+            .await?;
+        let router = load_groups(config, &tenant, &access).await?;
         // Last, since a password that was made up must not be lost to a later error.
         let made_up_password =
             first_start::admins(&tenant, config.admin_password.as_deref()).await?;
@@ -84,7 +93,7 @@ impl App {
 }
 
 /// Opens what the groups of the default tenant share.
-async fn tenant(config: &Config, clock: Clock) -> Result<Tenant, String> {
+async fn tenant(config: &Config, clock: Clock) -> Result<(Tenant, Keys), String> {
     make_data_folder(&config.data)?;
     let keys = Keys::load(&config.data, config.key_file.as_deref())?;
     // The host reads its own tables whole at start; guests' results are bounded.
@@ -109,7 +118,27 @@ async fn tenant(config: &Config, clock: Clock) -> Result<Tenant, String> {
         hasher: Hasher::new(config.passwords),
         clock,
     };
-    Ok(Tenant { name: DEFAULT_TENANT.to_owned(), shared: Arc::new(shared) })
+    let name = DEFAULT_TENANT.to_owned();
+    Ok((Tenant { name, shared: Arc::new(shared), groups: BTreeMap::new() }, keys))
+}
+
+/// What each component of the folder may do, by its name.
+///
+/// # Errors
+/// A sentence that names what is wrong and the remedy.
+pub fn access(config: &Config) -> Result<BTreeMap<String, Access>, String> {
+    let files = component_files(&config.components)?;
+    if let Some(group) = config.groups.keys().find(|group| !files.contains_key(*group)) {
+        return Err(format!(
+            "the configuration has a section [groups.{group}], but there is no component {group}.wasm in {}; remove the section or build the component",
+            config.components.display()
+        ));
+    }
+    let access = |(name, file): (String, PathBuf)| {
+        let access = Access::of(&name, &config.group(&name), &file)?;
+        Ok((name, access))
+    };
+    files.into_iter().map(access).collect()
 }
 
 /// Opens the default tenant's tables, also for commands that work on them without serving.
@@ -118,9 +147,13 @@ async fn tenant(config: &Config, clock: Clock) -> Result<Tenant, String> {
 /// A sentence that names what is wrong and the remedy.
 pub async fn open_data(config: &Config, limits: Limits) -> Result<Database, String> {
     make_data_folder(&config.data)?;
+    Database::open(&data_location(config), limits, &Migrations::api()).await
+}
+
+/// Where the default tenant's tables lie.
+pub fn data_location(config: &Config) -> Location {
     let file = config.data.join("tenants").join(format!("{DEFAULT_TENANT}.db"));
-    let schema = format!("tenant_{DEFAULT_TENANT}");
-    Database::open(&location(config, &file, &schema), limits, &Migrations::api()).await
+    location(config, &file, &format!("tenant_{DEFAULT_TENANT}"))
 }
 
 /// Password hashes and keys lie in it: nobody but the host's user may look.
@@ -137,23 +170,22 @@ fn location(config: &Config, file: &Path, schema: &str) -> Location {
 }
 
 /// Compiles and links every component of the folder, and enters its routes.
-async fn load_groups(config: &Config, tenant: &Tenant) -> Result<Router, String> {
+async fn load_groups(
+    config: &Config,
+    tenant: &Tenant,
+    access: &BTreeMap<String, Access>,
+) -> Result<Router, String> {
     let engine = Engine::shared();
     let compiler = Compiler::new(engine.clone(), &config.cache(), &config.program, config.compile)?;
-    let files = component_files(&config.components)?;
-    if let Some(group) = config.groups.keys().find(|group| !files.contains_key(*group)) {
-        return Err(format!(
-            "the configuration has a section [groups.{group}], but there is no component {group}.wasm in {}; remove the section or build the component",
-            config.components.display()
-        ));
-    }
     let usual = throttle::GroupConfig::default();
     let throttle = Throttle::new(config.throttle, usual, &tenant.shared.clock);
     let mut groups = Vec::new();
-    for (name, file) in files {
-        let loaded = load_group(&engine, &compiler, config, tenant, &name, &file, &throttle).await;
-        let (served, routes) =
-            loaded.map_err(|error| format!("component {name} ({}) {error}", file.display()))?;
+    for (name, access) in access {
+        let loaded = load_group(&engine, &compiler, config, tenant, (name, access), &throttle);
+        let (served, routes) = loaded.await.map_err(|error| {
+            let file = component_file(config, name);
+            format!("component {name} ({}) {error}", file.display())
+        })?;
         tracing::info!(component = %name, digest = %served.group.origin.digest, routes = routes.len(), "loaded");
         groups.push((served, routes));
     }
@@ -165,8 +197,7 @@ async fn load_group(
     compiler: &Arc<Compiler>,
     config: &Config,
     tenant: &Tenant,
-    name: &str,
-    file: &Path,
+    (name, access): (&str, &Access),
     throttle: &Arc<Throttle>,
 ) -> Result<(Arc<Served>, Vec<Route>), String> {
     let settings = config.group(name);
@@ -175,7 +206,8 @@ async fn load_group(
         throttle::GroupConfig { usual: None, sign_in: None } => Arc::clone(throttle),
         own => Throttle::new(config.throttle, own, &tenant.shared.clock),
     };
-    let bytes = std::fs::read(file).map_err(|error| format!("cannot be read: {error}"))?;
+    let bytes = std::fs::read(component_file(config, name))
+        .map_err(|error| format!("cannot be read: {error}"))?;
     let artifact =
         compiler.load(&bytes).await.map_err(|error| format!("cannot be loaded: {error}"))?;
     let origin = Origin {
@@ -184,10 +216,15 @@ async fn load_group(
         digest: artifact.digest[..12].to_owned(),
     };
     let limits = config.limits_of(name)?;
-    let revision = Revision::link(engine, &artifact, name, &settings.grants, limits)?;
-    let shared = Arc::clone(&tenant.shared);
-    let turns = Turns::default();
-    let group = Arc::new(Group { origin, settings: settings.settings, throttle, turns, shared });
+    let revision = Revision::link(engine, &artifact, access, name, limits)?;
+    let group = Arc::new(Group {
+        origin,
+        settings: settings.settings,
+        throttle,
+        turns: Turns::default(),
+        database: tenant.groups.get(name).cloned(),
+        shared: Arc::clone(&tenant.shared),
+    });
     let admission = Admission::of_group(config.admission);
     let served = Served { group, revision, admission };
     let nobody = Ipv6Addr::UNSPECIFIED.into();
@@ -198,6 +235,11 @@ async fn load_group(
         .await
         .map_err(|failed| format!("failed when it was asked for its routes: {}", failed.0))?;
     Ok((Arc::new(served), routes))
+}
+
+/// The file of a component.
+pub fn component_file(config: &Config, name: &str) -> PathBuf {
+    config.components.join(format!("{name}.wasm"))
 }
 
 /// The components of a folder by name, in the order of their names.

@@ -45,7 +45,7 @@ pub struct Origin {
 
 /// What all requests of a tenant share. Lives as long as the process.
 pub struct Shared {
-    /// Its data.
+    /// Its data, without the bounds that each group has.
     pub database: Database,
     /// Its access tokens.
     pub issuer: Issuer,
@@ -69,6 +69,8 @@ pub struct Group {
     pub throttle: Arc<Throttle>,
     /// When those of its calls compute that take long.
     pub turns: Turns,
+    /// The tenant's data, as far as this group may reach it; `None` without [`Grant::Database`].
+    pub database: Option<Database>,
     /// What it shares with the tenant's other groups.
     pub shared: Arc<Shared>,
 }

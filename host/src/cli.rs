@@ -3,6 +3,7 @@
 mod build;
 mod compile;
 mod dev;
+mod doctor;
 mod export;
 mod import;
 mod local_certificate;
@@ -43,6 +44,12 @@ enum Command {
     Build(build::Build),
     /// Build the components, then serve them with settings for development.
     Dev(dev::Dev),
+    /// Look at what a host needs, and say how to mend what is wrong.
+    ///
+    /// Shows each group with its component's digest, its grants and its tables, and where they come from;
+    /// compares imports with grants; looks at the data folder, the database and its roles, and the
+    /// toolchain. Neither data nor roles are changed.
+    Doctor(doctor::Doctor),
     /// Take data of the original systems in.
     Import(import::Import),
     /// Write data to a file that an import takes again.
@@ -141,6 +148,7 @@ async fn open_tables(config: &Config) -> Result<Database, String> {
         rows: usize::MAX,
         bytes: usize::MAX,
         bulk: true,
+        ..usual
     };
     app::open_data(config, limits).await
 }
@@ -157,6 +165,7 @@ pub fn main() -> ExitCode {
         Command::Serve(serve) => serve.run(),
         Command::Build(build) => build.run(),
         Command::Dev(dev) => dev.run(),
+        Command::Doctor(doctor) => doctor.run(),
         Command::Import(import) => import.run(),
         Command::Export(export) => export.run(),
         Command::Compile(compile) => compile.run(),

@@ -107,8 +107,10 @@ fn this_program() -> PathBuf {
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SqlConfig {
-    /// Connections that are open at once, for the tenant and for the host each.
+    /// Connections that are open at once, for each group and for the host.
     pub connections: u32,
+    /// Connections of each group's role on PostgreSQL, over all hosts that share the database.
+    pub role_connections: u32,
     /// Milliseconds that a statement waits for a connection or a lock.
     pub wait_milliseconds: u64,
     /// Milliseconds that a statement runs, waiting included.
@@ -117,16 +119,32 @@ pub struct SqlConfig {
     pub rows: usize,
     /// Bytes of one result.
     pub bytes: usize,
+    /// Bytes of one statement.
+    pub statement_bytes: usize,
+    /// Parameters of one statement.
+    pub parameters: usize,
+    /// Bytes of one value, as a parameter or, on SQLite, on the way to a result.
+    pub value_bytes: usize,
+    /// Statements of one request.
+    pub request_statements: u32,
+    /// Milliseconds that all statements of one request take, waiting included.
+    pub request_milliseconds: u64,
 }
 
 impl Default for SqlConfig {
     fn default() -> Self {
         SqlConfig {
             connections: 8,
+            role_connections: 100,
             wait_milliseconds: 5_000,
             statement_milliseconds: 10_000,
             rows: 10_000,
             bytes: 8 * 1024 * 1024,
+            statement_bytes: 64 * 1024,
+            parameters: 1_000,
+            value_bytes: 1024 * 1024,
+            request_statements: 1_000,
+            request_milliseconds: 20_000,
         }
     }
 }
@@ -136,10 +154,16 @@ impl SqlConfig {
     pub fn limits(&self) -> Limits {
         Limits {
             connections: self.connections,
+            role_connections: self.role_connections,
             wait: Duration::from_millis(self.wait_milliseconds),
             statement: Duration::from_millis(self.statement_milliseconds),
             rows: self.rows,
             bytes: self.bytes,
+            statement_bytes: self.statement_bytes,
+            parameters: self.parameters,
+            value_bytes: self.value_bytes,
+            request_statements: self.request_statements,
+            request: Duration::from_millis(self.request_milliseconds),
             bulk: false,
         }
     }
@@ -180,10 +204,14 @@ impl Config {
             ));
         }
         self.http.check()?;
-        if self.sql.connections == 0 {
-            return Err(
-                "sql.connections is 0, and no statement could run; set it to 1 or more".into()
-            );
+        let SqlConfig { connections, role_connections, .. } = self.sql;
+        for (name, number) in [("connections", connections), ("role_connections", role_connections)]
+        {
+            if number == 0 {
+                return Err(format!(
+                    "sql.{name} is 0, and no statement could run; set it to 1 or more"
+                ));
+            }
         }
         self.limits.check()?;
         for name in self.groups.keys() {

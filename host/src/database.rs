@@ -2,22 +2,30 @@
 //!
 //! A database holds the data of one owner: the host's own, or a tenant's. On SQLite that is a
 //! file, on PostgreSQL a schema. Statements take `$1, $2 …` and SQL that both understand.
+//!
+//! A group of a tenant reaches the tenant's data through a [`Database`] of its own, with connections
+//! that the database itself holds to the group's tables: SQLite's authorizer, or a role of PostgreSQL's.
 
+mod lease;
 mod migrations;
 mod outage;
 mod postgres;
+mod rights;
 mod sqlite;
+mod statement;
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::{PgPool, SqlitePool};
-
+use lease::{Connection, Lease};
 pub use migrations::Migrations;
 use outage::Outage;
+pub use postgres::Standing;
+pub use rights::{Right, Rights, Tables, nearest};
 
 /// Where an owner's data lies.
 #[derive(Clone, Debug)]
@@ -33,11 +41,13 @@ pub enum Location {
     },
 }
 
-/// What one statement may cost. Every field has a setting in `[database]`.
+/// What statements may cost. Every field but the last has a setting in `[sql]`.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// Connections that are open at once.
     pub connections: u32,
+    /// Connections of a group's role on PostgreSQL, over all hosts that share the database.
+    pub role_connections: u32,
     /// How long a statement waits for a connection or for another's lock.
     pub wait: Duration,
     /// How long a statement runs.
@@ -46,6 +56,16 @@ pub struct Limits {
     pub rows: usize,
     /// Bytes of one result, counted over its values.
     pub bytes: usize,
+    /// Bytes of a component's statement.
+    pub statement_bytes: usize,
+    /// Parameters of a component's statement.
+    pub parameters: usize,
+    /// Bytes of one value of a component's: a parameter or, on SQLite, anything on the way to a result.
+    pub value_bytes: usize,
+    /// Statements of one request.
+    pub request_statements: u32,
+    /// How long all statements of one request take.
+    pub request: Duration,
     /// Whether transactions write many rows: a connection to SQLite then keeps more in memory.
     pub bulk: bool,
 }
@@ -137,22 +157,31 @@ impl std::fmt::Display for Failure {
     }
 }
 
-/// The data of one owner. Clones share their connections.
+/// Whom connections are for, where that is not the host itself.
+#[derive(Debug)]
+struct Group {
+    name: String,
+    tables: Tables,
+}
+
+/// The data of one owner, as the host or a group may reach it. Clones share their connections.
 #[derive(Clone, Debug)]
 pub struct Database {
     pool: Pool,
     limits: Limits,
     outage: Arc<Outage>,
+    /// Whose statements are read before they are sent; the host's own are not.
+    group: Option<Arc<Group>>,
 }
 
 #[derive(Clone, Debug)]
 enum Pool {
-    Sqlite(SqlitePool),
-    Postgres(PgPool),
+    Sqlite(sqlite::Pool),
+    Postgres(postgres::Pool),
 }
 
 impl Database {
-    /// Opens the database, proves that it answers, and brings it up to date.
+    /// Opens the database for the host, proves that it answers, and brings it up to date.
     ///
     /// # Errors
     /// A sentence that names the place and the remedy.
@@ -163,47 +192,62 @@ impl Database {
     ) -> Result<Self, String> {
         let (pool, outage) = match location {
             Location::Sqlite(file) => {
+                let pool = sqlite::Pool::open(file, &limits, migrations).await?;
                 let outage = Outage::new(file.display().to_string(), sqlite::probe(file));
-                (Pool::Sqlite(sqlite::open(file, &limits, migrations).await?), outage)
+                (Pool::Sqlite(pool), outage)
             }
             Location::Postgres { url, schema } => {
-                let pool = postgres::open(url, schema, &limits).await?;
-                migrations.run_postgres(&pool, schema).await?;
-                let outage = Outage::new(format!("schema {schema}"), postgres::probe(&pool));
+                let pool = postgres::Pool::open(url, schema, &limits, migrations).await?;
+                let outage = Outage::new(format!("schema {schema}"), pool.probe());
                 (Pool::Postgres(pool), outage)
             }
         };
-        Ok(Database { pool, limits, outage })
+        Ok(Database { pool, limits, outage, group: None })
+    }
+
+    /// The same data for each group, by name, with connections of its own that reach the named tables
+    /// alone. Connections are opened when they are needed. The passwords of PostgreSQL's roles are made
+    /// of the key: hosts that share a database need the same one.
+    ///
+    /// # Errors
+    /// A sentence that names a table that is not there, or the right that the host lacks, and the remedy.
+    pub async fn for_groups(
+        &self,
+        groups: &BTreeMap<String, Tables>,
+        key: &[u8; 32],
+    ) -> Result<BTreeMap<String, Self>, String> {
+        let groups = groups
+            .iter()
+            .map(|(name, tables)| Arc::new(Group { name: name.clone(), tables: tables.clone() }));
+        let groups: Vec<Arc<Group>> = groups.collect();
+        let pools: Vec<Pool> = match &self.pool {
+            Pool::Sqlite(pool) => {
+                let pools = pool.for_groups(&groups, &self.limits)?;
+                pools.into_iter().map(Pool::Sqlite).collect()
+            }
+            Pool::Postgres(pool) => {
+                let pools = pool.for_groups(&groups, &self.limits, key).await?;
+                pools.into_iter().map(Pool::Postgres).collect()
+            }
+        };
+        let database = |(group, pool): (Arc<Group>, Pool)| {
+            let (name, outage) = (group.name.clone(), Arc::clone(&self.outage));
+            (name, Database { pool, limits: self.limits, outage, group: Some(group) })
+        };
+        Ok(groups.into_iter().zip(pools).map(database).collect())
+    }
+
+    /// What its statements may cost.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
     }
 
     /// Runs a statement that returns rows, in a transaction of its own.
     pub async fn query(&self, sql: &str, parameters: Vec<Value>) -> Result<Rows, Failure> {
-        check(sql, &parameters)?;
+        self.check(sql, &parameters)?;
         let writes = writes(sql);
-        self.in_time(writes, async {
-            match &self.pool {
-                Pool::Sqlite(pool) => {
-                    sqlite::query(
-                        &mut *sqlite::connection(pool).await?,
-                        sql,
-                        parameters,
-                        &self.limits,
-                    )
-                    .await
-                }
-                Pool::Postgres(pool) => {
-                    postgres::query(
-                        &mut *postgres::connection(pool).await?,
-                        sql,
-                        parameters,
-                        &self.limits,
-                    )
-                    .await
-                }
-            }
-        })
-        .await
-        .inspect(|found| {
+        let work = async { self.lease().await?.query(sql, parameters, &self.limits).await };
+        self.in_time(writes, work).await.inspect(|found| {
             if writes && !found.rows.is_empty() {
                 self.outage.written();
             }
@@ -212,20 +256,9 @@ impl Database {
 
     /// Runs a statement and returns how many rows it changed, in a transaction of its own.
     pub async fn execute(&self, sql: &str, parameters: Vec<Value>) -> Result<u64, Failure> {
-        check(sql, &parameters)?;
-        self.in_time(true, async {
-            match &self.pool {
-                Pool::Sqlite(pool) => {
-                    sqlite::execute(&mut *sqlite::connection(pool).await?, sql, parameters).await
-                }
-                Pool::Postgres(pool) => {
-                    postgres::execute(&mut *postgres::connection(pool).await?, sql, parameters)
-                        .await
-                }
-            }
-        })
-        .await
-        .inspect(|changed| {
+        self.check(sql, &parameters)?;
+        let work = async { self.lease().await?.execute(sql, parameters).await };
+        self.in_time(true, work).await.inspect(|changed| {
             if *changed > 0 {
                 self.outage.written();
             }
@@ -234,22 +267,12 @@ impl Database {
 
     /// Begins a transaction, which rolls back unless it is committed.
     pub async fn begin(&self) -> Result<Transaction, Failure> {
-        let open = self
-            .in_time(true, async {
-                Ok(match &self.pool {
-                    // The write lock is taken now, so that no later statement finds the snapshot stale.
-                    Pool::Sqlite(pool) => Open::Sqlite(
-                        pool.begin_with("BEGIN IMMEDIATE")
-                            .await
-                            .map_err(|error| sqlite::failure(&error))?,
-                    ),
-                    Pool::Postgres(pool) => Open::Postgres(
-                        pool.begin().await.map_err(|error| postgres::failure(&error))?,
-                    ),
-                })
-            })
-            .await?;
-        Ok(Transaction { open, database: self.clone() })
+        let begun = self.in_time(true, async {
+            let mut lease = self.lease().await?;
+            lease.begin().await?;
+            Ok(lease)
+        });
+        Ok(Transaction { lease: begun.await?, database: self.clone() })
     }
 
     /// Whether the database answers.
@@ -263,13 +286,32 @@ impl Database {
         self.outage.is_read_only()
     }
 
-    /// Connections that statements and transactions hold at this moment.
+    /// Connections in use: one for each statement that runs and each transaction that is open.
     pub fn in_use(&self) -> usize {
-        let (open, idle) = match &self.pool {
-            Pool::Sqlite(pool) => (pool.size(), pool.num_idle()),
-            Pool::Postgres(pool) => (pool.size(), pool.num_idle()),
+        match &self.pool {
+            Pool::Sqlite(pool) => pool.in_use(),
+            Pool::Postgres(pool) => pool.in_use(),
+        }
+    }
+
+    /// What a PostgreSQL server says about its user and the roles of these groups; `None` for a file
+    /// that answers or is not there yet. Nothing is changed, not even brought up to date.
+    ///
+    /// # Errors
+    /// A sentence that names the place and the remedy.
+    pub async fn standing(
+        location: &Location,
+        limits: &Limits,
+        groups: &[String],
+    ) -> Result<Option<Standing>, String> {
+        let (url, schema) = match location {
+            Location::Postgres { url, schema } => (url, schema),
+            Location::Sqlite(file) => return sqlite::look(file).await.map(|()| None),
         };
-        usize::try_from(open).unwrap_or(usize::MAX).saturating_sub(idle)
+        let pool = postgres::Pool::connect(url, schema, limits).await?;
+        let standing = pool.standing(groups).await;
+        pool.close().await;
+        standing.map(Some)
     }
 
     /// Closes all connections, after those in use have been given back.
@@ -277,6 +319,23 @@ impl Database {
         match &self.pool {
             Pool::Sqlite(pool) => pool.close().await,
             Pool::Postgres(pool) => pool.close().await,
+        }
+    }
+
+    async fn lease(&self) -> Result<Lease, Failure> {
+        let connection = match &self.pool {
+            Pool::Sqlite(pool) => Connection::Sqlite(pool.connection().await?),
+            Pool::Postgres(pool) => {
+                Connection::Postgres(pool.connection().await?, self.group.clone())
+            }
+        };
+        Ok(Lease::new(connection))
+    }
+
+    fn check(&self, sql: &str, parameters: &[Value]) -> Result<(), Failure> {
+        match self.group {
+            Some(_) => statement::check(sql, parameters, &self.limits),
+            None => Ok(()),
         }
     }
 
@@ -311,94 +370,43 @@ impl Database {
 /// Several statements that take effect together or not at all; dropping it rolls back.
 #[derive(Debug)]
 pub struct Transaction {
-    open: Open,
+    lease: Lease,
     database: Database,
-}
-
-#[derive(Debug)]
-enum Open {
-    Sqlite(sqlx::Transaction<'static, sqlx::Sqlite>),
-    Postgres(sqlx::Transaction<'static, sqlx::Postgres>),
 }
 
 impl Transaction {
     /// As [`Database::query`], within the transaction.
     pub async fn query(&mut self, sql: &str, parameters: Vec<Value>) -> Result<Rows, Failure> {
-        check(sql, &parameters)?;
-        let limits = self.database.limits;
-        self.database
-            .in_time(false, async {
-                match &mut self.open {
-                    Open::Sqlite(transaction) => {
-                        sqlite::query(transaction, sql, parameters, &limits).await
-                    }
-                    Open::Postgres(transaction) => {
-                        postgres::query(transaction, sql, parameters, &limits).await
-                    }
-                }
-            })
-            .await
+        self.database.check(sql, &parameters)?;
+        let work = self.lease.query(sql, parameters, &self.database.limits);
+        self.database.in_time(false, work).await
     }
 
     /// As [`Database::execute`], within the transaction.
     pub async fn execute(&mut self, sql: &str, parameters: Vec<Value>) -> Result<u64, Failure> {
-        check(sql, &parameters)?;
-        self.database
-            .in_time(false, async {
-                match &mut self.open {
-                    Open::Sqlite(transaction) => {
-                        sqlite::execute(transaction, sql, parameters).await
-                    }
-                    Open::Postgres(transaction) => {
-                        postgres::execute(transaction, sql, parameters).await
-                    }
-                }
-            })
-            .await
+        self.database.check(sql, &parameters)?;
+        self.database.in_time(false, self.lease.execute(sql, parameters)).await
     }
 
     /// Makes the changes durable.
-    pub async fn commit(self) -> Result<(), Failure> {
-        let Transaction { open, database } = self;
-        let committed = database.in_time(false, async {
-            match open {
-                Open::Sqlite(transaction) => {
-                    transaction.commit().await.map_err(|error| sqlite::failure(&error))
-                }
-                Open::Postgres(transaction) => {
-                    transaction.commit().await.map_err(|error| postgres::failure(&error))
-                }
-            }
-        });
-        committed.await.inspect(|()| database.outage.written())
+    pub async fn commit(mut self) -> Result<(), Failure> {
+        let committed = self.database.in_time(false, self.lease.commit()).await;
+        committed.inspect(|()| self.database.outage.written())
     }
 }
 
-/// The statements that may be sent: those that read or write rows. What changes the schema, the
-/// session or the transaction is the host's business, and would outlive the request.
-const STATEMENTS: [&str; 6] = ["SELECT", "INSERT", "UPDATE", "DELETE", "WITH", "VALUES"];
-
-/// Refuses what neither database should see, alike for both.
-fn check(sql: &str, parameters: &[Value]) -> Result<(), Failure> {
-    let statement = sql.trim().trim_end_matches(';');
-    let keyword = statement.split(|c: char| !c.is_ascii_alphabetic()).next().unwrap_or_default();
-    if !STATEMENTS.iter().any(|allowed| allowed.eq_ignore_ascii_case(keyword)) {
-        return Err(Failure::Denied(format!(
-            "statements begin with one of {}",
-            STATEMENTS.join(", ")
-        )));
-    }
-    // SQLite would run what follows as a second statement; text with a semicolon belongs in a parameter.
-    if statement.contains(';') {
-        return Err(Failure::Denied(
-            "one statement a call: a semicolon may only end it, text goes into parameters".into(),
-        ));
-    }
-    let nul = |value: &Value| matches!(value, Value::Text(text) if text.contains('\0'));
-    if sql.contains('\0') || parameters.iter().any(nul) {
-        return Err(Failure::Invalid("text holds U+0000".into()));
-    }
-    Ok(())
+/// What to tell an operator who grants a table that is not there.
+fn no_such_table<'a>(
+    group: &str,
+    table: &str,
+    tables: impl IntoIterator<Item = &'a str>,
+) -> String {
+    let tables = tables.into_iter().filter(|other| !other.contains("sql"));
+    let meant = nearest(table, tables);
+    let meant = meant.map(|meant| format!("; the nearest is {meant:?}")).unwrap_or_default();
+    format!(
+        "group {group} asks for the table {table:?}, which the database does not have{meant}: correct its manifest's [tables] or [groups.{group}.tables]"
+    )
 }
 
 /// Whether a statement that may be sent changes rows. One that begins with WITH is taken to read.

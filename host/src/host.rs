@@ -78,7 +78,7 @@ impl Host {
         Figures {
             requests: self.app.admission.in_use(),
             waiting: self.app.admission.waiting(),
-            connections: self.app.tenant.shared.database.in_use(),
+            connections: self.app.tenant.connections_in_use(),
         }
     }
 
@@ -87,7 +87,7 @@ impl Host {
         // A closed channel says stop as well: then serving has ended by itself.
         let _ = self.stop.send(true);
         let _ = self.serving.await;
-        self.app.tenant.shared.database.close().await;
+        self.app.tenant.close().await;
         self.app.tenant.shared.issuer.close().await;
     }
 }

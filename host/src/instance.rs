@@ -27,6 +27,7 @@ use crate::bindings::wharf::plugin::log::Level;
 use crate::capabilities::log::Log;
 use crate::capabilities::{self, Grant, Guest, Left};
 use crate::compiler::Artifact;
+use crate::tenant::Access;
 use limits::{MOST_ELEMENTS, MOST_INSTANCES, MOST_MEMORY, MOST_TABLES};
 use turns::Counted;
 
@@ -155,12 +156,20 @@ impl Revision {
     pub fn link(
         engine: &Engine,
         artifact: &Artifact,
+        access: &Access,
         group: &str,
-        grants: &[Grant],
         limits: Limits,
     ) -> Result<Self, String> {
+        let grants = &access.grants.0;
+        for grant in imported(engine, artifact)? {
+            if !grants.contains(&grant) {
+                return Err(format!(
+                    "imports wharf:plugin/{grant}, which group {group} has not been granted: {}, or build it without that import",
+                    access.remedy(group, grant)
+                ));
+            }
+        }
         let types = artifact.component.component_type();
-        check_imports(engine, &types, grants, group)?;
         check_exports(engine, &types)?;
         check_size(&artifact.component, &limits)?;
         let mut linker = Linker::new(engine.wasmtime());
@@ -295,13 +304,13 @@ fn check_size(component: &Component, limits: &Limits) -> Result<(), String> {
     })
 }
 
-/// Compares what the component imports with what its group may.
-fn check_imports(
-    engine: &Engine,
-    types: &types::Component,
-    grants: &[Grant],
-    group: &str,
-) -> Result<(), String> {
+/// The interfaces of this wharf's that a component imports, which it needs grants for.
+///
+/// # Errors
+/// In words, what it imports that nobody offers.
+pub fn imported(engine: &Engine, artifact: &Artifact) -> Result<Vec<Grant>, String> {
+    let types = artifact.component.component_type();
+    let mut needed = Vec::new();
     for (import, _) in types.imports(engine.wasmtime()) {
         let Some(rest) = import.strip_prefix("wharf:plugin/") else {
             if import.starts_with("wasi:") {
@@ -315,20 +324,15 @@ fn check_imports(
         if interface == "http" {
             continue;
         }
-        let Some(grant) =
-            Grant::ALL.into_iter().find(|grant| grant.name() == interface && version == "0.1.0")
-        else {
-            return Err(format!(
+        let offered =
+            Grant::ALL.into_iter().find(|grant| grant.name() == interface && version == "0.1.0");
+        needed.push(offered.ok_or_else(|| {
+            format!(
                 "imports {import}, which this wharf does not offer; build it against this wharf's wit/"
-            ));
-        };
-        if !grants.contains(&grant) {
-            return Err(format!(
-                "imports wharf:plugin/{grant}, which group {group} has not been granted: add \"{grant}\" to grants in [groups.{group}], or build it without that import"
-            ));
-        }
+            )
+        })?);
     }
-    Ok(())
+    Ok(needed)
 }
 
 fn check_exports(engine: &Engine, types: &types::Component) -> Result<(), String> {

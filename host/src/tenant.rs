@@ -1,7 +1,10 @@
 //! A tenant: its groups, and the data and rights that they share.
 
+pub mod manifest;
+
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -11,15 +14,19 @@ use crate::admission::{Admission, throttle};
 use crate::capabilities::database::Transactions;
 use crate::capabilities::wasi::Wasi;
 use crate::capabilities::{Grant, Group, Guest, Left, Shared};
+use crate::database::{Database, Tables};
 use crate::identity::Caller;
 use crate::instance::Revision;
+use manifest::Manifest;
 
 /// What an operator sets for one endpoint group, in `[groups.<group>]`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct GroupConfig {
-    /// The interfaces that its component may import.
-    pub grants: Vec<Grant>,
+    /// The interfaces that its component may import; those of its manifest if they are not set.
+    pub grants: Option<Vec<Grant>>,
+    /// The tables that its statements may reach; those of its manifest if they are not set.
+    pub tables: Option<Tables>,
     /// What `settings.get` tells it.
     pub settings: BTreeMap<String, String>,
     /// How often its routes may be called, where that is not as for all groups.
@@ -28,13 +35,75 @@ pub struct GroupConfig {
     pub limits: toml::Table,
 }
 
-impl Default for GroupConfig {
-    fn default() -> Self {
-        GroupConfig {
-            grants: Grant::ALL.to_vec(),
-            settings: BTreeMap::new(),
-            throttle: throttle::GroupConfig::default(),
-            limits: toml::Table::new(),
+/// What a component may import when neither an operator nor a manifest says anything: nothing that
+/// reaches anybody's data.
+const HARMLESS: [Grant; 4] = [Grant::Log, Grant::Clock, Grant::Random, Grant::Settings];
+
+/// Where a right comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// `[groups.<group>]` in the configuration.
+    Configuration,
+    /// The manifest beside the component.
+    Manifest(PathBuf),
+    /// Nobody said anything.
+    Default,
+}
+
+impl std::fmt::Display for Source {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Source::Configuration => f.write_str("configuration"),
+            Source::Manifest(file) => write!(f, "manifest {}", file.display()),
+            Source::Default => f.write_str("default"),
+        }
+    }
+}
+
+/// What a group may do: what the operator says, else what its component's manifest asks for.
+#[derive(Clone, Debug)]
+pub struct Access {
+    /// The interfaces that it may import, and who says so.
+    pub grants: (Vec<Grant>, Source),
+    /// The tables that its statements may reach, and who says so.
+    pub tables: (Tables, Source),
+}
+
+impl Access {
+    /// Settles what a group may do.
+    ///
+    /// # Errors
+    /// A sentence that names the manifest and what is wrong in it.
+    pub fn of(group: &str, config: &GroupConfig, component: &Path) -> Result<Self, String> {
+        let file = Manifest::beside(component);
+        let (grants, tables, source) = match Manifest::read(&file, group)? {
+            Some(manifest) => (manifest.grants, manifest.tables, Source::Manifest(file)),
+            None => (HARMLESS.to_vec(), Tables::default(), Source::Default),
+        };
+        let grants = match &config.grants {
+            Some(grants) => (grants.clone(), Source::Configuration),
+            None => (grants, source.clone()),
+        };
+        let tables = match &config.tables {
+            Some(tables) => (tables.clone(), Source::Configuration),
+            None => (tables, source),
+        };
+        Ok(Access { grants, tables })
+    }
+
+    /// What an operator does who wants the group to have a grant.
+    pub fn remedy(&self, group: &str, grant: Grant) -> String {
+        match &self.grants.1 {
+            Source::Configuration => format!("add \"{grant}\" to grants in [groups.{group}]"),
+            Source::Manifest(file) => format!(
+                "add \"{grant}\" to grants in its {} and build it again with wharf build, which writes {}, or list its grants in [groups.{group}]",
+                manifest::FILE,
+                file.display()
+            ),
+            Source::Default => format!(
+                "write a {} beside its Cargo.toml with group = \"{group}\" and grants = [\"{grant}\"] and build it again with wharf build, or list its grants in [groups.{group}]",
+                manifest::FILE
+            ),
         }
     }
 }
@@ -161,4 +230,23 @@ pub struct Tenant {
     pub name: String,
     /// What its groups share.
     pub shared: Arc<Shared>,
+    /// Its data, as each of its groups may reach it.
+    pub groups: BTreeMap<String, Database>,
+}
+
+impl Tenant {
+    /// Connections to its data that are in use: one for each statement that runs and each
+    /// transaction that is open.
+    pub fn connections_in_use(&self) -> usize {
+        let groups = self.groups.values().map(Database::in_use).sum::<usize>();
+        groups + self.shared.database.in_use()
+    }
+
+    /// Closes all connections to its data, after those in use have been given back.
+    pub async fn close(&self) {
+        for database in self.groups.values() {
+            database.close().await;
+        }
+        self.shared.database.close().await;
+    }
 }

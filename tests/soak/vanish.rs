@@ -30,7 +30,7 @@ const WAYS: &[(&str, &[u8], usize)] = &[
 #[tokio::test(flavor = "multi_thread")]
 async fn what_clients_held_that_vanish_comes_back() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let serving = start(folder.path());
+    let serving = start(folder.path(), "");
     let load = Load::new(&serving.url).await;
     // As many at once as there will be, so that pools are as full as they get.
     load.send(500).await;

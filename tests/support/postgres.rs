@@ -26,6 +26,28 @@ pub async fn fresh_database() -> Option<String> {
     Some(url(port, &name))
 }
 
+/// A user who is no superuser but may make schemas in a database.
+pub struct User {
+    /// The user's name.
+    pub name: String,
+    /// The database's URL for the user.
+    pub url: String,
+}
+
+/// Makes a user with these attributes for a fresh database.
+pub async fn user(admins: &str, attributes: &str) -> User {
+    let database = admins.rsplit('/').next().and_then(|name| name.split('?').next());
+    let database = database.expect("a database's name");
+    let name = format!("user_of_{database}");
+    let mut connection = PgConnection::connect(admins).await.expect("the server answers");
+    let statements = format!(
+        "CREATE ROLE {name} {attributes} PASSWORD 'secret'; GRANT CREATE ON DATABASE {database} TO {name}"
+    );
+    connection.execute(AssertSqlSafe(statements)).await.expect("a new user");
+    let url = admins.replace("wharf@", &format!("{name}:secret@"));
+    User { name, url }
+}
+
 fn url(port: u16, database: &str) -> String {
     format!("postgres://wharf@127.0.0.1:{port}/{database}?sslmode=disable")
 }
@@ -74,6 +96,11 @@ impl Server {
             .output()
             .expect("initdb runs");
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        // The host's user is trusted; the groups' roles need the passwords that the host gave them.
+        let callers =
+            "host all wharf 127.0.0.1/32 trust\nhost all all 127.0.0.1/32 scram-sha-256\n";
+        std::fs::write(folder.join("data/pg_hba.conf"), callers)
+            .expect("who may sign in is written");
         let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let port = free.local_addr().expect("an address").port();
         Some(Server { programs, folder, port, running: None })

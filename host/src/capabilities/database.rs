@@ -1,32 +1,81 @@
 //! `database`: the tenant's data, and nobody else's.
 
+use std::time::{Duration, Instant};
+
 use wasmtime::component::{HasData, Linker, Resource, ResourceTable};
 
 use super::Guest;
 use crate::bindings::wharf::plugin::database::{self, Error, Rows, Value};
-use crate::database::{self as store, Failure};
+use crate::database::{self as store, Failure, Limits};
 
 /// A transaction that a guest holds; dropping it rolls back.
 pub struct OpenTransaction {
     transaction: store::Transaction,
 }
 
-/// The transaction that a request holds, if it holds one.
-pub struct Transactions(ResourceTable);
+/// What a request has taken of its share of the database: the transaction that it holds, if it holds
+/// one, and what it has spent.
+pub struct Transactions {
+    open: ResourceTable,
+    statements: u32,
+    spent: Duration,
+}
 
 impl Default for Transactions {
     fn default() -> Self {
-        let mut table = ResourceTable::new();
+        let mut open = ResourceTable::new();
         // A second one would wait for the first one's locks for ever.
-        table.set_max_capacity(1);
-        Transactions(table)
+        open.set_max_capacity(1);
+        Transactions { open, statements: 0, spent: Duration::ZERO }
+    }
+}
+
+impl Transactions {
+    /// Does what a request asks of the database, and counts it towards what one request may take.
+    async fn spend<T>(
+        limits: &Limits,
+        (statements, spent): (&mut u32, &mut Duration),
+        work: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Error> {
+        if *statements == limits.request_statements {
+            return Err(Error::Denied(format!(
+                "a request sends at most {statements} statements (sql.request_statements)"
+            )));
+        }
+        *statements += 1;
+        let begun = Instant::now();
+        let done = tokio::time::timeout(limits.request.saturating_sub(*spent), work).await;
+        *spent += begun.elapsed();
+        done.unwrap_or(Err(Failure::Timeout)).map_err(error)
     }
 }
 
 /// What one request may do with the tenant's data.
 pub struct Database<'a> {
     database: &'a store::Database,
-    open: &'a mut ResourceTable,
+    request: &'a mut Transactions,
+}
+
+impl Database<'_> {
+    async fn spend<T>(
+        &mut self,
+        work: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Error> {
+        let Transactions { statements, spent, .. } = self.request;
+        Transactions::spend(self.database.limits(), (statements, spent), work).await
+    }
+
+    /// As [`Database::spend`], for work on the transaction that the request holds.
+    async fn spend_within<T>(
+        &mut self,
+        this: &Resource<OpenTransaction>,
+        work: impl AsyncFnOnce(&mut store::Transaction) -> Result<T, Failure>,
+    ) -> wasmtime::Result<Result<T, Error>> {
+        let Transactions { open, statements, spent } = self.request;
+        let transaction = &mut open.get_mut(this)?.transaction;
+        let limits = self.database.limits();
+        Ok(Transactions::spend(limits, (statements, spent), work(transaction)).await)
+    }
 }
 
 impl database::Host for Database<'_> {
@@ -35,8 +84,8 @@ impl database::Host for Database<'_> {
         sql: String,
         parameters: Vec<Value>,
     ) -> wasmtime::Result<Result<Rows, Error>> {
-        let found = self.database.query(&sql, incoming(parameters)).await;
-        Ok(found.map(outgoing).map_err(error))
+        let found = self.spend(self.database.query(&sql, incoming(parameters))).await;
+        Ok(found.map(outgoing))
     }
 
     async fn execute(
@@ -44,20 +93,20 @@ impl database::Host for Database<'_> {
         sql: String,
         parameters: Vec<Value>,
     ) -> wasmtime::Result<Result<u64, Error>> {
-        Ok(self.database.execute(&sql, incoming(parameters)).await.map_err(error))
+        Ok(self.spend(self.database.execute(&sql, incoming(parameters))).await)
     }
 }
 
 impl database::HostTransaction for Database<'_> {
     async fn begin(&mut self) -> wasmtime::Result<Result<Resource<OpenTransaction>, Error>> {
-        if !self.open.is_empty() {
+        if !self.request.open.is_empty() {
             return Ok(Err(Error::Denied(
                 "a transaction is open already: commit or drop it first".into(),
             )));
         }
-        match self.database.begin().await {
-            Ok(transaction) => Ok(Ok(self.open.push(OpenTransaction { transaction })?)),
-            Err(failure) => Ok(Err(error(failure))),
+        match self.spend(self.database.begin()).await {
+            Ok(transaction) => Ok(Ok(self.request.open.push(OpenTransaction { transaction })?)),
+            Err(error) => Ok(Err(error)),
         }
     }
 
@@ -67,9 +116,9 @@ impl database::HostTransaction for Database<'_> {
         sql: String,
         parameters: Vec<Value>,
     ) -> wasmtime::Result<Result<Rows, Error>> {
-        let open = self.open.get_mut(&this)?;
-        let found = open.transaction.query(&sql, incoming(parameters)).await;
-        Ok(found.map(outgoing).map_err(error))
+        let work =
+            async |open: &mut store::Transaction| open.query(&sql, incoming(parameters)).await;
+        Ok(self.spend_within(&this, work).await?.map(outgoing))
     }
 
     async fn execute(
@@ -78,20 +127,22 @@ impl database::HostTransaction for Database<'_> {
         sql: String,
         parameters: Vec<Value>,
     ) -> wasmtime::Result<Result<u64, Error>> {
-        let open = self.open.get_mut(&this)?;
-        Ok(open.transaction.execute(&sql, incoming(parameters)).await.map_err(error))
+        let work =
+            async |open: &mut store::Transaction| open.execute(&sql, incoming(parameters)).await;
+        self.spend_within(&this, work).await
     }
 
     async fn commit(
         &mut self,
         this: Resource<OpenTransaction>,
     ) -> wasmtime::Result<Result<(), Error>> {
-        let open = self.open.delete(this)?;
+        let open = self.request.open.delete(this)?;
+        // Not counted: a request that has used up its share may still keep what it has done.
         Ok(open.transaction.commit().await.map_err(error))
     }
 
     async fn drop(&mut self, this: Resource<OpenTransaction>) -> wasmtime::Result<()> {
-        self.open.delete(this)?;
+        self.request.open.delete(this)?;
         Ok(())
     }
 }
@@ -143,7 +194,7 @@ impl HasData for View {
 
 pub(super) fn link(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     database::add_to_linker::<_, View>(linker, |guest| Database {
-        database: &guest.group.shared.database,
-        open: &mut guest.transactions.0,
+        database: guest.group.database.as_ref().expect("a group that may import it has one"),
+        request: &mut guest.transactions,
     })
 }

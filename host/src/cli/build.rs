@@ -1,7 +1,7 @@
 //! `wharf build`: component crates → components, with what makes instances quick.
 
 use std::fs::Permissions;
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -9,8 +9,10 @@ use std::process::{Command, Stdio};
 use clap::Args;
 use serde::Deserialize;
 
+use crate::tenant::manifest;
+
 /// The target of every component.
-const TARGET: &str = "wasm32-wasip2";
+pub(super) const TARGET: &str = "wasm32-wasip2";
 
 /// The linker arguments of every guest, in this one place.
 ///
@@ -68,7 +70,10 @@ impl Build {
         for (index, one) in crates.iter().enumerate() {
             println!("[{}/{}] building {}", index + 1, crates.len(), one.name);
             let built = one.build()?;
-            let size = deliver(&built, &self.components.join(format!("{}.wasm", one.name)))?;
+            let place = self.components.join(format!("{}.wasm", one.name));
+            // First what it asks for: a host that starts in between finds the old component with it.
+            one.deliver_manifest(&manifest::Manifest::beside(&place))?;
+            let size = deliver(&read(&built)?, &place)?;
             println!(
                 "[{}/{}] {}.wasm, {} KiB",
                 index + 1,
@@ -158,6 +163,18 @@ impl Crate {
         built.ok_or_else(|| format!("cargo built {} but named no .wasm file; its [lib] must have crate-type = [\"cdylib\"]", self.name))
     }
 
+    /// Puts the crate's manifest beside the component, or removes one of an earlier build.
+    fn deliver_manifest(&self, place: &Path) -> Result<(), String> {
+        let source = self.manifest.with_file_name(manifest::FILE);
+        if manifest::Manifest::read(&source, &self.name)?.is_some() {
+            return deliver(&read(&source)?, place).map(drop);
+        }
+        match std::fs::remove_file(place) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(unwritable(place, &error)),
+            _ => Ok(()),
+        }
+    }
+
     /// The component, if this line of Cargo's messages is about it.
     fn artifact(&self, line: &str) -> Option<PathBuf> {
         let message: Message = serde_json::from_str(line).ok()?;
@@ -211,16 +228,18 @@ fn unwritable(place: &Path, error: &std::io::Error) -> String {
     )
 }
 
-/// Replaces a component in one step, since a host may be reading it. Returns its size in bytes.
-fn deliver(built: &Path, place: &Path) -> Result<usize, String> {
-    let bytes = std::fs::read(built)
-        .map_err(|error| format!("cannot read {}: {error}", built.display()))?;
+fn read(file: &Path) -> Result<Vec<u8>, String> {
+    std::fs::read(file).map_err(|error| format!("cannot read {}: {error}", file.display()))
+}
+
+/// Replaces a file in one step, since a host may be reading it. Returns its size in bytes.
+fn deliver(bytes: &[u8], place: &Path) -> Result<usize, String> {
     let folder = place.parent().unwrap_or(Path::new("."));
     let mut temporary = tempfile::Builder::new()
         .permissions(Permissions::from_mode(0o644))
         .tempfile_in(folder)
         .map_err(|error| unwritable(place, &error))?;
-    temporary.write_all(&bytes).map_err(|error| unwritable(place, &error))?;
+    temporary.write_all(bytes).map_err(|error| unwritable(place, &error))?;
     temporary.persist(place).map_err(|error| unwritable(place, &error.error))?;
     Ok(bytes.len())
 }
@@ -255,7 +274,7 @@ fn ensure_target() -> Result<(), String> {
     ))
 }
 
-fn has_target() -> Result<bool, String> {
+pub(super) fn has_target() -> Result<bool, String> {
     let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     let output = Command::new(rustc)
         .args(["--print", "target-libdir", "--target", TARGET])

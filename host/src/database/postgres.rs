@@ -1,7 +1,10 @@
 //! PostgreSQL: one schema, values encoded as the server says its parameters are typed.
 
+mod roles;
+
 use std::str::FromStr as _;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::TryStreamExt as _;
 use sqlx::pool::PoolConnection;
@@ -14,38 +17,169 @@ use sqlx::{
 };
 
 use super::outage::{Probe, State};
-use super::{Failure, Limits, Meter, Rows, Value};
+use super::rights::Right;
+use super::{Failure, Group, Limits, Meter, Migrations, Rows, Value};
+pub use roles::Standing;
 
-/// Connects to the schema, and makes it if it is missing.
-pub(super) async fn open(url: &str, schema: &str, limits: &Limits) -> Result<PgPool, String> {
-    if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
-        return Err("the database URL does not begin with postgres://; it looks like postgres://user:password@host:5432/name".to_owned());
+/// How long a group's connection waits for the next statement before it is closed: the server keeps a
+/// process for each.
+const IDLE: Duration = Duration::from_mins(1);
+
+/// The first version that looks whether a statement's client is still there while it runs.
+const NOTICES_CLIENTS: u32 = 140_000;
+
+/// Connections to one schema.
+#[derive(Clone)]
+pub(super) struct Pool {
+    connections: PgPool,
+    options: PgConnectOptions,
+    schema: Arc<str>,
+}
+
+impl std::fmt::Debug for Pool {
+    /// Without the options, which hold a password.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Pool").field("schema", &self.schema).finish_non_exhaustive()
     }
-    // The error of a bad URL may repeat the URL, and with it a password.
-    let options = PgConnectOptions::from_str(url).map_err(|_| {
-        "the database URL is not valid; it looks like postgres://user:password@host:5432/name"
-            .to_owned()
-    })?;
-    let place = format!("{}:{}", options.get_host(), options.get_port());
-    let options = options.application_name("wharf").options([
-        ("search_path", schema),
-        ("statement_timeout", &limits.statement.as_millis().to_string()),
-    ]);
-    let unreachable = |error: sqlx::Error| {
-        format!(
-            "cannot reach the PostgreSQL database at {place}: {error}; start it, or correct --database"
-        )
-    };
-    let pool = PgPoolOptions::new()
+}
+
+impl Pool {
+    /// Connects to the schema, makes it if it is missing, and brings it up to date.
+    pub(super) async fn open(
+        url: &str,
+        schema: &str,
+        limits: &Limits,
+        migrations: &Migrations,
+    ) -> Result<Self, String> {
+        let pool = Pool::connect(url, schema, limits).await?;
+        make_schema(&pool.connections, schema).await.map_err(|error| {
+            format!(
+                "cannot make the schema {schema} in the database at {}: {error}; grant its user CREATE on the database",
+                pool.place()
+            )
+        })?;
+        migrations.run_postgres(&pool.connections, schema).await?;
+        Ok(pool)
+    }
+
+    /// Connects, and changes nothing.
+    pub(super) async fn connect(url: &str, schema: &str, limits: &Limits) -> Result<Self, String> {
+        if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
+            return Err("the database URL does not begin with postgres://; it looks like postgres://user:password@host:5432/name".to_owned());
+        }
+        // The error of a bad URL may repeat the URL, and with it a password.
+        let options = PgConnectOptions::from_str(url).map_err(|_| {
+            "the database URL is not valid; it looks like postgres://user:password@host:5432/name"
+                .to_owned()
+        })?;
+        let options = options.application_name("wharf").options([
+            ("search_path", schema),
+            ("statement_timeout", &limits.statement.as_millis().to_string()),
+        ]);
+        let connections = pool_options(limits).connect_with(options.clone()).await;
+        let schema = schema.into();
+        match connections {
+            Ok(connections) => Ok(Pool { connections, options, schema }),
+            Err(error) => Err(format!(
+                "cannot reach the PostgreSQL database at {}:{}: {error}; start it, or correct --database",
+                options.get_host(),
+                options.get_port()
+            )),
+        }
+    }
+
+    /// Connections for each group, in their order, each with a role of its own. They are opened when
+    /// they are needed.
+    ///
+    /// # Errors
+    /// A sentence that names what is missing and the remedy.
+    pub(super) async fn for_groups(
+        &self,
+        groups: &[Arc<Group>],
+        limits: &Limits,
+        key: &[u8; 32],
+    ) -> Result<Vec<Self>, String> {
+        let roles = roles::establish(&self.connections, &self.schema, groups, limits, key).await?;
+        let pool = |role: roles::Role| {
+            let options = self.options.clone().username(&role.name).password(&role.password);
+            let connections =
+                pool_options(limits).idle_timeout(IDLE).connect_lazy_with(options.clone());
+            Pool { connections, options, schema: Arc::clone(&self.schema) }
+        };
+        let pools: Vec<Self> = roles.into_iter().map(pool).collect();
+        // All sign in alike: what keeps one out keeps out all.
+        if let Some(pool) = pools.first() {
+            pool.connections.acquire().await.map_err(|error| {
+                format!(
+                    "cannot sign in to the PostgreSQL database at {} as the group's role {}: {error}; let roles whose names begin with wharf_ sign in with a password (scram-sha-256) in pg_hba.conf",
+                    pool.place(),
+                    pool.options.get_username()
+                )
+            })?;
+        }
+        Ok(pools)
+    }
+
+    /// What the server says about the host's user and each group's role, without changing anything.
+    pub(super) async fn standing(&self, groups: &[String]) -> Result<Standing, String> {
+        roles::standing(&self.connections, &self.schema, groups)
+            .await
+            .map_err(|error| format!("the database does not tell about its roles: {error}"))
+    }
+
+    pub(super) async fn connection(&self) -> Result<PoolConnection<Postgres>, Failure> {
+        // Boxed, since the future is larger than everything that waits for it.
+        Box::pin(self.connections.acquire()).await.map_err(|error| failure(&error))
+    }
+
+    /// Looks whether the server lets somebody in.
+    pub(super) fn probe(&self) -> Probe {
+        let options = self.connections.connect_options();
+        Box::new(move || {
+            let options = Arc::clone(&options);
+            Box::pin(async move {
+                match PgConnection::connect_with(&options).await {
+                    Ok(connection) => {
+                        // Politely, or the server logs a lost connection.
+                        let _ = connection.close().await;
+                        State::Usable
+                    }
+                    Err(error) => match failure(&error) {
+                        Failure::Away(_) => State::Away,
+                        // Whoever refuses is there.
+                        _ => State::Usable,
+                    },
+                }
+            })
+        })
+    }
+
+    pub(super) fn in_use(&self) -> usize {
+        (self.connections.size() as usize).saturating_sub(self.connections.num_idle())
+    }
+
+    pub(super) async fn close(&self) {
+        self.connections.close().await;
+    }
+
+    fn place(&self) -> String {
+        format!("{}:{}", self.options.get_host(), self.options.get_port())
+    }
+}
+
+fn pool_options(limits: &Limits) -> PgPoolOptions {
+    PgPoolOptions::new()
         .max_connections(limits.connections)
         .acquire_timeout(limits.wait)
-        .connect_with(options)
-        .await
-        .map_err(unreachable)?;
-    make_schema(&pool, schema).await.map_err(|error| {
-        format!("cannot make the schema {schema} in the database at {place}: {error}; grant its user CREATE on the database")
-    })?;
-    Ok(pool)
+        .after_connect(|connection, _| Box::pin(notice_clients(connection)))
+}
+
+/// Has the server stop a statement soon after its connection was closed, as abandoned ones are.
+async fn notice_clients(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    if connection.server_version_num().is_some_and(|version| version >= NOTICES_CLIENTS) {
+        connection.execute("SET client_connection_check_interval = 100").await?;
+    }
+    Ok(())
 }
 
 /// Makes the schema unless it is there: `IF NOT EXISTS` alone would demand the right to make it.
@@ -60,10 +194,6 @@ async fn make_schema(pool: &PgPool, schema: &str) -> Result<(), sqlx::Error> {
         pool.execute(AssertSqlSafe(statement)).await?;
     }
     Ok(())
-}
-
-pub(super) async fn connection(pool: &PgPool) -> Result<PoolConnection<Postgres>, Failure> {
-    pool.acquire().await.map_err(|error| failure(&error))
 }
 
 pub(super) async fn query(
@@ -189,28 +319,6 @@ fn value(row: &PgRow, index: usize) -> Result<Value, Failure> {
     read.map_err(|error| failure(&error))
 }
 
-/// Looks whether the server lets somebody in.
-pub(super) fn probe(pool: &PgPool) -> Probe {
-    let options = pool.connect_options();
-    Box::new(move || {
-        let options = Arc::clone(&options);
-        Box::pin(async move {
-            match PgConnection::connect_with(&options).await {
-                Ok(connection) => {
-                    // Politely, or the server logs a lost connection.
-                    let _ = connection.close().await;
-                    State::Usable
-                }
-                Err(error) => match failure(&error) {
-                    Failure::Away(_) => State::Away,
-                    // Whoever refuses is there.
-                    _ => State::Usable,
-                },
-            }
-        })
-    })
-}
-
 /// Sorts an error by its SQLSTATE (PostgreSQL's documentation, appendix A).
 pub(super) fn failure(error: &sqlx::Error) -> Failure {
     let Some(database) = error.as_database_error() else {
@@ -221,6 +329,7 @@ pub(super) fn failure(error: &sqlx::Error) -> Failure {
     match (&*code, code.get(..2)) {
         ("23505", _) => Failure::Unique(message),
         ("23503", _) => Failure::ForeignKey(message),
+        ("42501", _) => Failure::Denied(message),
         ("57014", _) => Failure::Timeout,
         // The disk is full, it failed, or the server takes no writes, as a standby does not.
         ("53100" | "58030" | "25006", _) => Failure::Unwritable(message),
@@ -231,4 +340,44 @@ pub(super) fn failure(error: &sqlx::Error) -> Failure {
         (_, Some("22" | "23")) => Failure::Invalid(message),
         _ => Failure::Failed(message),
     }
+}
+
+/// Says which right a statement lacks: PostgreSQL names the table alone.
+pub(super) fn explained<T>(
+    group: Option<&Group>,
+    sql: &str,
+    done: Result<T, Failure>,
+) -> Result<T, Failure> {
+    match (done, group) {
+        (Err(Failure::Denied(message)), Some(group)) => {
+            let table = message.strip_prefix("permission denied for table ");
+            let why = table.map(|table| {
+                let lacks = |right: &Right| !group.tables.allow(table, *right);
+                let right = wanted(sql, table).find(lacks).unwrap_or(Right::Read);
+                group.tables.refusal(&group.name, table, right)
+            });
+            Err(Failure::Denied(why.unwrap_or(message)))
+        }
+        (done, _) => done,
+    }
+}
+
+/// What a statement may want of a table, the likeliest first: what the words before its name say, else
+/// to read it, else to change the rows that an INSERT meets.
+fn wanted(sql: &str, table: &str) -> impl Iterator<Item = Right> {
+    let words =
+        sql.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| !word.is_empty());
+    let words: Vec<String> = words.map(str::to_lowercase).collect();
+    let before = |words: &[String]| match words {
+        [_, into, name] if into == "into" && name == table => Some(Right::Insert),
+        [_, update, name] if update == "update" && name == table => Some(Right::Update),
+        [delete, from, name] if delete == "delete" && from == "from" && name == table => {
+            Some(Right::Delete)
+        }
+        _ => None,
+    };
+    // UPDATE may be the first word, which nothing stands before.
+    let padded: Vec<String> = std::iter::once(String::new()).chain(words).collect();
+    let first = padded.windows(3).find_map(before);
+    first.into_iter().chain([Right::Read, Right::Update])
 }

@@ -1,7 +1,8 @@
 //! SQLite: one file, write-ahead log, fully synchronous.
 
-mod authorizer;
+mod guard;
 mod read_only;
+mod schema;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -19,7 +20,8 @@ use sqlx::{
 };
 
 use super::outage::{Probe, State};
-use super::{Failure, Limits, Meter, Migrations, Rows, Value};
+use super::{Failure, Group, Limits, Meter, Migrations, Rows, Value};
+use schema::{Access, Schema};
 
 /// The first release without the write-ahead log's reset bug, as `SQLITE_VERSION_NUMBER`.
 const OLDEST: i32 = 3_051_003;
@@ -30,22 +32,108 @@ const _: () =
 /// Pages kept for work on many rows, as SQLite takes it: KiB with a minus sign.
 const BULK_CACHE: &str = "-65536";
 
-/// Opens a file, with the folder that it lies in, and brings it up to date.
-pub(super) async fn open(
-    file: &Path,
-    limits: &Limits,
-    migrations: &Migrations,
-) -> Result<SqlitePool, String> {
-    let unusable = |error: &dyn std::fmt::Display| {
+/// The same for a group's connections, of which there are many: the operating system keeps pages as well.
+const GROUP_CACHE: &str = "-512";
+
+/// How long a group's connection waits for the next statement before it is closed, with the thread and
+/// the memory that go with it.
+const IDLE: Duration = Duration::from_mins(1);
+
+/// Connections to one file.
+#[derive(Clone, Debug)]
+pub(super) struct Pool {
+    connections: SqlitePool,
+    options: SqliteConnectOptions,
+    schema: Arc<Schema>,
+}
+
+impl Pool {
+    /// Opens a file, with the folder that it lies in, and brings it up to date.
+    pub(super) async fn open(
+        file: &Path,
+        limits: &Limits,
+        migrations: &Migrations,
+    ) -> Result<Self, String> {
+        let unusable = |error: &dyn std::fmt::Display| {
+            format!(
+                "cannot open the database {}: {error}; make its folder writable or choose another with --data",
+                file.display()
+            )
+        };
+        if let Some(folder) = file.parent() {
+            std::fs::create_dir_all(folder).map_err(|error| unusable(&error))?;
+        }
+        let options = options(file, limits);
+        // Migrations change the schema, on a connection of their own: those that serve may not.
+        let migrating = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone());
+        let migrating = migrating.await.map_err(|error| unusable(&error))?;
+        migrations.run_sqlite(&migrating, file).await?;
+        let schema = Schema::read(&migrating).await.map_err(|error| unusable(&error))?;
+        migrating.close().await;
+        let schema = Arc::new(schema);
+        // The last connection takes the log and its index along, which a full disk has no room to make anew.
+        let kept = watched(Access::of_host(Arc::clone(&schema)), limits)
+            .idle_timeout(None)
+            .max_lifetime(None);
+        let connections = kept.connect_with(options.clone()).await;
+        let connections = connections.map_err(|error| unusable(&error))?;
+        Ok(Pool { connections, options, schema })
+    }
+
+    /// Connections for each group, in their order, that are opened when they are needed.
+    ///
+    /// # Errors
+    /// A sentence that names a table that is not there.
+    pub(super) fn for_groups(
+        &self,
+        groups: &[Arc<Group>],
+        limits: &Limits,
+    ) -> Result<Vec<Self>, String> {
+        let options = self.options.clone().pragma("cache_size", GROUP_CACHE);
+        let pool = |group: &Arc<Group>| {
+            let access = Access::of_group(Arc::clone(&self.schema), Arc::clone(group))?;
+            let watched = watched(access, limits).idle_timeout(IDLE);
+            let connections = watched.connect_lazy_with(options.clone());
+            Ok(Pool { connections, options: options.clone(), schema: Arc::clone(&self.schema) })
+        };
+        groups.iter().map(pool).collect()
+    }
+
+    pub(super) async fn connection(&self) -> Result<PoolConnection<Sqlite>, Failure> {
+        // Boxed, since the future is larger than everything that waits for it.
+        Box::pin(self.connections.acquire()).await.map_err(|error| failure(&error))
+    }
+
+    pub(super) fn in_use(&self) -> usize {
+        (self.connections.size() as usize).saturating_sub(self.connections.num_idle())
+    }
+
+    pub(super) async fn close(&self) {
+        self.connections.close().await;
+    }
+}
+
+/// Proves that a file, if it is there, is a database that answers. Nothing is written.
+pub(super) async fn look(file: &Path) -> Result<(), String> {
+    if !file.exists() {
+        return Ok(());
+    }
+    let options = SqliteConnectOptions::new().filename(file).read_only(true);
+    let looked = async {
+        let mut connection = SqliteConnection::connect_with(&options).await?;
+        sqlx::query("SELECT COUNT(*) FROM sqlite_schema").execute(&mut connection).await?;
+        connection.close().await
+    };
+    looked.await.map_err(|error| {
         format!(
-            "cannot open the database {}: {error}; make its folder writable or choose another with --data",
+            "the database {} does not answer: {error}; make it readable, or restore a backup",
             file.display()
         )
-    };
-    if let Some(folder) = file.parent() {
-        std::fs::create_dir_all(folder).map_err(|error| unusable(&error))?;
-    }
-    let mut options = SqliteConnectOptions::new()
+    })
+}
+
+fn options(file: &Path, limits: &Limits) -> SqliteConnectOptions {
+    let options = SqliteConnectOptions::new()
         .filename(file)
         .create_if_missing(true)
         .journal_mode(SqliteJournalMode::Wal)
@@ -54,43 +142,36 @@ pub(super) async fn open(
         .busy_timeout(limits.wait)
         // Schema text may not call functions with side effects, and text in double quotes is no string.
         .pragma("trusted_schema", "OFF");
-    if limits.bulk {
-        options = options
-            // A transaction touches most pages of the indexes, in no order: what does not fit is written many times.
-            .pragma("cache_size", BULK_CACHE)
-            // Otherwise every statement writes the pages that it changes to a file, in case it fails half-way.
-            .pragma("temp_store", "MEMORY");
+    if !limits.bulk {
+        return options;
     }
-    // Migrations change the schema, on a connection of their own: those that serve may not.
-    let migrating = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone());
-    let migrating = migrating.await.map_err(|error| unusable(&error))?;
-    migrations.run_sqlite(&migrating, file).await?;
-    migrating.close().await;
+    options
+        // A transaction touches most pages of the indexes, in no order: what does not fit is written many times.
+        .pragma("cache_size", BULK_CACHE)
+        // Otherwise every statement writes the pages that it changes to a file, in case it fails half-way.
+        .pragma("temp_store", "MEMORY")
+}
+
+/// Connections that are each watched over from their beginning.
+fn watched(access: Access, limits: &Limits) -> SqlitePoolOptions {
+    let (access, limits) = (Arc::new(access), *limits);
     let read_only = Arc::new(read_only::Period::default());
     let noted = Arc::clone(&read_only);
     SqlitePoolOptions::new()
         .max_connections(limits.connections)
         .acquire_timeout(limits.wait)
         .test_before_acquire(false)
-        // The last connection takes the log and its index along, which a full disk has no room to make anew.
-        .idle_timeout(None)
-        .max_lifetime(None)
         .after_connect(move |connection, _| {
-            let noted = Arc::clone(&noted);
+            let (access, noted) = (Arc::clone(&access), Arc::clone(&noted));
             Box::pin(async move {
                 noted.note(connection).await?;
-                authorizer::restrict(connection).await
+                guard::watch(connection, access, limits).await
             })
         })
-        .before_acquire(move |connection, about| {
-            // SQLite ends a transaction by itself when the disk is full; sqlx takes it for open ever after.
-            let clean = !connection.is_in_transaction();
-            let keep = clean && !read_only.covers(about.age);
+        .before_acquire(move |_, about| {
+            let keep = !read_only.covers(about.age);
             Box::pin(std::future::ready(Ok(keep)))
         })
-        .connect_with(options)
-        .await
-        .map_err(|error| unusable(&error))
 }
 
 /// How long a look at the database waits for the lock: other requests hold it for less.
@@ -114,10 +195,6 @@ pub(super) fn probe(file: &Path) -> Probe {
             }
         })
     })
-}
-
-pub(super) async fn connection(pool: &SqlitePool) -> Result<PoolConnection<Sqlite>, Failure> {
-    pool.acquire().await.map_err(|error| failure(&error))
 }
 
 pub(super) async fn query(
@@ -150,6 +227,19 @@ pub(super) async fn execute(
     let arguments = bind(parameters)?;
     let done = sqlx::query_with(AssertSqlSafe(sql), arguments).execute(connection).await;
     done.map(|done| done.rows_affected()).map_err(|error| failure(&error))
+}
+
+/// Says why a statement was denied, as far as the connection knows.
+pub(super) async fn explained<T>(
+    connection: &mut SqliteConnection,
+    done: Result<T, Failure>,
+) -> Result<T, Failure> {
+    match done {
+        Err(Failure::Denied(message)) => {
+            Err(Failure::Denied(guard::refusal(connection).await.unwrap_or(message)))
+        }
+        done => done,
+    }
 }
 
 fn bind(parameters: Vec<Value>) -> Result<SqliteArguments, Failure> {
@@ -199,6 +289,8 @@ pub(super) fn failure(error: &sqlx::Error) -> Failure {
         1299 | 275 | 3091 | 20 | 18 => Failure::Invalid(message),
         // SQLITE_AUTH, which a function is refused without
         23 => Failure::Denied(message),
+        // SQLITE_INTERRUPT, by the connection's watch
+        9 => Failure::Timeout,
         1 if message.starts_with("not authorized") => Failure::Denied(message),
         // The rest is told by the primary code, whatever its extension.
         code => match code & 0xff {

@@ -4,6 +4,9 @@ use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use sha2::Sha256;
+
 /// A key of fewer bytes would be easier to guess than HMAC-SHA-256 is to break (RFC 7518, section 3.2).
 const SHORTEST: usize = 32;
 
@@ -24,6 +27,14 @@ impl Keys {
             None => make(&own).and_then(|()| read(&own))?,
         };
         Ok(Keys { tokens })
+    }
+
+    /// A key for another purpose, which tells nothing about the one that signs tokens: its HMAC-SHA-256
+    /// (RFC 2104) over the purpose. Hosts that share the key agree on it.
+    pub fn derive(&self, purpose: &str) -> [u8; 32] {
+        let mut mac = Hmac::<Sha256>::new_from_slice(&self.tokens).expect("HMAC takes any key");
+        mac.update(purpose.as_bytes());
+        mac.finalize().into_bytes().into()
     }
 
     /// The key that signs access tokens.

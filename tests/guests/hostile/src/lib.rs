@@ -32,6 +32,10 @@ const ENDPOINTS: &[Endpoint] = &[
     Endpoint::post("/statement", statement).summary("Sends any statement."),
     Endpoint::get("/count", count).summary("Counts in the cache."),
     Endpoint::get("/fill", fill).summary("Fills the cache."),
+    Endpoint::post("/query", query).summary("Sends any statement, and lets the kit answer for it."),
+    Endpoint::post("/statements", statements).summary("Sends a statement again and again."),
+    Endpoint::post("/parameters", parameters).summary("Sends many or large parameters."),
+    Endpoint::post("/transaction/statements", within).summary("Sends statements in a transaction."),
 ];
 
 fn ok(_: &Request) -> Result<Response, Error> {
@@ -130,7 +134,7 @@ fn large(_: &Request) -> Result<Response, Error> {
 }
 
 fn chatter(_: &Request) -> Result<Response, Error> {
-    for number in 0..100_000 {
+    for number in 0..10_000 {
         log::write(Level::Info, &format!("line {number}\n1970-01-01T00:00:00Z ERROR forged"));
     }
     Ok(answer::json(200, &json!("logged")))
@@ -203,4 +207,46 @@ fn fill(_: &Request) -> Result<Response, Error> {
     }
     let kept = (0..200).filter(|number| cache::get(&format!("hostile:{number}")).is_some()).count();
     Ok(answer::json(200, &json!(kept)))
+}
+
+fn query(request: &Request) -> Result<Response, Error> {
+    let rows = database::query(&request.input().text("sql"), &[])?;
+    Ok(answer::json(200, &json!(rows.len())))
+}
+
+fn statements(request: &Request) -> Result<Response, Error> {
+    let input = request.input();
+    let (sql, times) = (input.text("sql"), number(request, "times"));
+    let done = (0..times).map(|_| database::query(&sql, &[])).take_while(Result::is_ok).count();
+    let refusal = database::query(&sql, &[]).err();
+    Ok(answer::json(200, &json!({ "done": done, "then": format!("{refusal:?}") })))
+}
+
+fn parameters(request: &Request) -> Result<Response, Error> {
+    let text = "x".repeat(number(request, "bytes"));
+    let count = number(request, "count");
+    let places: Vec<String> = (1..=count).map(|number| format!("${number}")).collect();
+    let sql = format!("SELECT 1 FROM user_addresses WHERE province IN ({})", places.join(", "));
+    let values = vec![database::Value::from(text); count];
+    let told = match database::query(&sql, &values) {
+        Ok(rows) => format!("{} rows", rows.len()),
+        Err(refusal) => format!("{refusal:?}"),
+    };
+    Ok(answer::json(200, &json!(told)))
+}
+
+/// Answers how each ended, and whether what they did was kept.
+fn within(request: &Request) -> Result<Response, Error> {
+    let transaction = Transaction::begin()?;
+    let run = |sql: &str| match transaction.execute(sql, &[]) {
+        Ok(rows) => format!("{rows} rows"),
+        Err(refusal) => format!("{refusal:?}"),
+    };
+    let told: Vec<String> = request.input().text("sql").lines().map(run).collect();
+    let kept = transaction.commit().is_ok();
+    Ok(answer::json(200, &json!({ "told": told, "kept": kept })))
+}
+
+fn number(request: &Request, name: &str) -> usize {
+    request.input().text(name).parse().unwrap_or(0)
 }
