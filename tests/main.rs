@@ -1,10 +1,12 @@
 //! The tests of Wharf: every one goes through the front door, with a real database of its own and
 //! the real components.
 
+mod accounts;
 mod clients;
 mod clinic;
 mod command_line;
 mod console;
+mod corpora;
 mod durability;
 mod examples;
 mod hostile;

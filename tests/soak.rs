@@ -46,7 +46,8 @@ const SHORT: &str = "groups.hostile.limits.compute_milliseconds = 100\n";
 
 fn start(folder: &Path, limits: &str) -> Serving {
     let settings = folder.join("wharf.toml");
-    let text = format!("throttle.enabled = false\n{limits}");
+    // So few connections that all of them are open by the time of the baseline.
+    let text = format!("throttle.enabled = false\nsql.connections = 4\n{limits}");
     std::fs::write(&settings, text).expect("the folder is writable");
     let mut command = serve(folder, &components(folder));
     command.arg("--config").arg(settings);
@@ -66,6 +67,15 @@ async fn until(serving: &Serving, what: &str, expected: impl Fn(&Sample) -> bool
         assert!(asked.elapsed() < Duration::from_mins(1), "{what}: {sample:?}");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
+}
+
+/// What the program holds when all clients have hung up and nothing is in hand any more.
+async fn baseline(serving: &Serving, load: &Load, fresh: &Sample) -> Sample {
+    load.hang_up();
+    until(serving, "clients have hung up, nothing is in hand", |sample| {
+        sample.has_nothing_in_hand() && sample.sockets <= fresh.sockets
+    })
+    .await
 }
 
 /// Sends requests while somebody looks at the program now and then; returns what was seen.
@@ -93,11 +103,10 @@ async fn a_long_time_under_attack_leaves_nothing_behind() {
         .map_or(20_000, |value| value.parse().expect("WHARF_REQUESTS is a number"));
     let folder = tempfile::tempdir().expect("a temporary folder");
     let serving = start(folder.path(), SHORT);
+    let fresh = process::look(&serving).await;
     let load = Load::new(&serving.url).await;
     run(&serving, &load, requests / WARM_UP).await;
-    load.hang_up();
-    let what = "nothing is in hand after the warm-up";
-    let baseline = until(&serving, what, Sample::has_nothing_in_hand).await;
+    let baseline = baseline(&serving, &load, &fresh).await;
 
     let began = Instant::now();
     let mut seen = run(&serving, &load, requests).await;

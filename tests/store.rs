@@ -8,7 +8,7 @@ mod framework;
 mod input;
 mod life;
 mod login;
-mod odd_bodies;
+pub(crate) mod odd_bodies;
 mod passwords;
 mod profiles;
 mod register;

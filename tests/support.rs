@@ -15,12 +15,15 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use reqwest::multipart::{Form, Part};
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value as Json, json};
 use sqlx::{Connection as _, Executor as _, PgConnection, SqliteConnection};
 use tempfile::TempDir;
 use wharf::database::{Database, Location, Migrations, Rows, Value};
+use wharf::router::Listed;
 use wharf::{Clock, Config, Host};
 
 pub use answer::{Answer, Ask};
@@ -113,6 +116,11 @@ impl TestHost {
         );
     }
 
+    /// All routes that it serves.
+    pub fn routes(&self) -> &[Listed] {
+        self.host.as_ref().expect("the host runs").routes()
+    }
+
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.host.as_ref().expect("the host runs").address()
@@ -137,7 +145,7 @@ impl TestHost {
     }
 
     /// The URL of its PostgreSQL database, if it has one.
-    pub fn database(&self) -> Option<&str> {
+    pub fn postgres(&self) -> Option<&str> {
         self.config.database.as_deref()
     }
 
@@ -352,19 +360,65 @@ impl TestHost {
         change_schema(self.config.database.as_deref(), &self.config.data, statement).await;
     }
 
-    /// Changes the tenant's data behind the host's back.
-    pub async fn sql(&self, statement: &str, parameters: Vec<Value>) -> Rows {
+    /// Stops the host and starts it anew on the same data with other settings.
+    pub async fn reconfigure(&mut self, change: impl FnOnce(&mut Config)) {
+        change(&mut self.config);
+        self.restart().await;
+    }
+
+    /// The key that signs its tokens.
+    pub fn key(&self) -> String {
+        let own = self.config.data.join("keys/tokens.key");
+        std::fs::read_to_string(self.config.key_file.as_ref().unwrap_or(&own)).expect("the key")
+    }
+
+    /// Reads the host's own data.
+    pub async fn host_sql(&self, statement: &str, parameters: Vec<Value>) -> Rows {
         let location = match &self.config.database {
-            Some(url) => Location::Postgres { url: url.clone(), schema: "tenant_default".into() },
-            None => Location::Sqlite(self.config.data.join("tenants/default.db")),
+            Some(url) => Location::Postgres { url: url.clone(), schema: "wharf".into() },
+            None => Location::Sqlite(self.config.data.join("host.db")),
         };
-        let database = Database::open(&location, self.config.sql.limits(), &Migrations::api())
-            .await
-            .expect("the database");
+        let migrations = Migrations::host();
+        let database = Database::open(&location, self.config.sql.limits(), &migrations);
+        let database = database.await.expect("the database");
         let rows = database.query(statement, parameters).await.expect("the statement runs");
         database.close().await;
         rows
     }
+
+    /// Changes the host's own tables on SQLite.
+    pub async fn host_schema(&self, statement: &'static str) {
+        let file = self.config.data.join("host.db");
+        let mut connection =
+            SqliteConnection::connect(file.to_str().expect("UTF-8")).await.expect("the database");
+        connection.execute(statement).await.expect("the statement runs");
+    }
+
+    /// The tenant's data, as the host itself opens it.
+    pub async fn database(&self) -> Database {
+        let location = match &self.config.database {
+            Some(url) => Location::Postgres { url: url.clone(), schema: "tenant_default".into() },
+            None => Location::Sqlite(self.config.data.join("tenants/default.db")),
+        };
+        let migrations = Migrations::api();
+        let database = Database::open(&location, self.config.sql.limits(), &migrations);
+        database.await.expect("the database")
+    }
+
+    /// Changes the tenant's data behind the host's back.
+    pub async fn sql(&self, statement: &str, parameters: Vec<Value>) -> Rows {
+        let database = self.database().await;
+        let rows = database.query(statement, parameters).await.expect("the statement runs");
+        database.close().await;
+        rows
+    }
+}
+
+/// The claims of a token.
+pub fn claims(token: &str) -> Json {
+    let part = token.split('.').nth(1).expect("three parts");
+    let text = URL_SAFE_NO_PAD.decode(part).expect("base64");
+    serde_json::from_slice(&text).expect("JSON")
 }
 
 /// Runs a statement that no component may send, on the tenant's data in a PostgreSQL database or a folder.

@@ -91,6 +91,7 @@ fn only_one_room_knows_where_files_lie_how_requests_are_counted_and_what_the_tim
     assert_only("governor", &["admission"]);
     assert_only("jiff", &["clock", "users"]);
     assert_only("csv", &["users", "cli"]);
+    assert_only("rustix", &["capabilities"]);
 }
 
 #[test]
@@ -158,6 +159,7 @@ fn the_top_level_holds_what_it_should() {
         "LICENSE-MIT",
         "README.md",
         "components",
+        "fuzz",
         "host",
         "migrations",
         "tests",

@@ -115,7 +115,7 @@ async fn tenant(config: &Config, clock: Clock) -> Result<(Tenant, Keys), String>
         blobs,
         cache: Entries::new(config.cache_capability, clock.clone()),
         issuer,
-        hasher: Hasher::new(config.passwords),
+        hasher: Hasher::new(config.passwords())?,
         clock,
     };
     let name = DEFAULT_TENANT.to_owned();

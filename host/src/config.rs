@@ -277,6 +277,7 @@ impl Config {
         let lifetime = |realm: &RealmConfig| identity::Config {
             lifetime_seconds: realm.lifetime_seconds.unwrap_or(self.tokens.lifetime_seconds),
             refresh_seconds: realm.refresh_seconds.unwrap_or(self.tokens.refresh_seconds),
+            ..self.tokens
         };
         let realms = self.realms.iter().map(|(name, realm)| (name.clone(), lifetime(realm)));
         identity::Lifetimes { usual: self.tokens, realms: realms.collect() }
@@ -293,6 +294,14 @@ impl Config {
         limits.try_into::<instance::Limits>().map_err(|error| {
             format!("the section [groups.{group}.limits] is not valid: {}; wharf.example.toml shows every key", error.message())
         })
+    }
+
+    /// How much hashing may go on and wait. Unless the operator says otherwise, calls that wait for it take
+    /// half of the admission's places at most, and leave the others to requests that need no password.
+    pub fn passwords(&self) -> passwords::Config {
+        let places = self.admission.concurrency.min(self.admission.group_concurrency);
+        let queue = self.passwords.queue.unwrap_or(places / 2);
+        passwords::Config { queue: Some(queue), ..self.passwords }
     }
 
     /// Where compiled components are kept.

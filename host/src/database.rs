@@ -8,6 +8,7 @@
 
 mod lease;
 mod migrations;
+mod notices;
 mod outage;
 mod postgres;
 mod rights;
@@ -23,6 +24,7 @@ use std::time::Duration;
 
 use lease::{Connection, Lease};
 pub use migrations::Migrations;
+pub use notices::{Notice, Notices};
 use outage::Outage;
 pub use postgres::Standing;
 pub use rights::{Right, Rights, Tables, nearest};

@@ -29,6 +29,8 @@ pub enum Error {
     Overloaded,
     /// The caller has called too often.
     TooOften(TooOften),
+    /// What decides about the request could not be asked. The text is for the log.
+    Unavailable(String),
     /// The component failed: it trapped, ran over a limit or answered what HTTP cannot carry.
     Guest(String),
 }
@@ -48,7 +50,7 @@ impl fmt::Display for Error {
             Error::TooOften(TooOften { limit, .. }) => {
                 write!(f, "more than {limit} requests a minute")
             }
-            Error::Guest(cause) => f.write_str(cause),
+            Error::Unavailable(cause) | Error::Guest(cause) => f.write_str(cause),
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::listener;
 use crate::listener::tls::Tls;
+use crate::router::Listed;
 
 /// A host that serves in the background until it is shut down.
 pub struct Host {
@@ -66,6 +67,11 @@ impl Host {
     pub fn origin(&self) -> String {
         let scheme = if self.is_secure { "https" } else { "http" };
         format!("{scheme}://{}", self.app.address)
+    }
+
+    /// All routes that it serves, by path and method.
+    pub fn routes(&self) -> &[Listed] {
+        self.app.router.listed()
     }
 
     /// The first admins' password, if this start made it up.

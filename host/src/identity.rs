@@ -12,10 +12,12 @@ use std::sync::Arc;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
 use crate::database::{Database, Failure};
-use revocations::Revocations;
+use keys::Id;
+use revocations::{Asked, Revocations, Standing};
 
 pub use keys::Keys;
 
@@ -27,11 +29,22 @@ pub struct Config {
     pub lifetime_seconds: i64,
     /// Seconds from the sign-in during which a token can be exchanged for a new one.
     pub refresh_seconds: i64,
+    /// Seconds after an exchange in which the old token is merely refused when it is to be exchanged again:
+    /// its holder may have sent it twice. Later it has two holders, and all tokens of the sign-in are ended.
+    pub reuse_seconds: i64,
+    /// Ended sign-ins, and users whose tokens were ended, that are kept in memory; of more, the database
+    /// is asked.
+    pub remembered: usize,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Config { lifetime_seconds: 60 * 60, refresh_seconds: 14 * 24 * 60 * 60 }
+        Config {
+            lifetime_seconds: 60 * 60,
+            refresh_seconds: 14 * 24 * 60 * 60,
+            reuse_seconds: 10,
+            remembered: 200_000,
+        }
     }
 }
 
@@ -72,7 +85,9 @@ pub struct Subject {
 #[derive(Clone, Debug)]
 pub struct Identity {
     subject: Subject,
+    id: Id,
     token: String,
+    family: Id,
     signed_in: i64,
     expires: i64,
     generation: i64,
@@ -149,14 +164,17 @@ struct Claims {
     roles: Vec<String>,
     /// The user's generation at the time of issue: see [`Revocations`].
     generation: i64,
+    /// The first token of the sign-in, unless it is this one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    family: Option<String>,
     /// What else it says to clients.
     #[serde(flatten, skip_deserializing)]
     more: Map<String, Value>,
 }
 
 /// The names that only the host says something under.
-const OWN_CLAIMS: [&str; 10] =
-    ["iss", "aud", "sub", "iat", "nbf", "exp", "jti", "name", "roles", "generation"];
+const OWN_CLAIMS: [&str; 11] =
+    ["iss", "aud", "sub", "iat", "nbf", "exp", "jti", "name", "roles", "generation", "family"];
 
 /// Makes, verifies and ends the tokens of one tenant.
 pub struct Issuer {
@@ -165,7 +183,9 @@ pub struct Issuer {
     signing: EncodingKey,
     verifying: DecodingKey,
     validation: Validation,
-    revocations: Revocations,
+    revocations: Arc<Revocations>,
+    /// Learns what other hosts end; stopped with the issuer.
+    following: Option<JoinHandle<()>>,
     clock: Clock,
 }
 
@@ -187,58 +207,124 @@ impl Issuer {
         validation.validate_aud = false;
         validation.validate_exp = false;
         validation.leeway = 0;
+        let most = lifetimes.usual.remembered;
+        let revocations = Arc::new(Revocations::load(database, most, clock.clone()).await?);
+        let follow = |notices| tokio::spawn(Arc::clone(&revocations).follow(notices));
+        let following = revocations.notices().map(follow);
         Ok(Issuer {
             lifetimes,
             name,
             signing: EncodingKey::from_secret(keys.tokens()),
             verifying: DecodingKey::from_secret(keys.tokens()),
             validation,
-            revocations: Revocations::load(database, clock.now()).await?,
+            revocations,
+            following,
             clock,
         })
     }
 
     /// Says who sent this text as their token.
-    pub fn verify(&self, text: &str) -> Caller {
-        self.accept(text).map(Arc::new).map_or_else(Caller::Rejected, Caller::Identity)
+    ///
+    /// # Errors
+    /// Only the database can tell, and does not.
+    pub async fn verify(&self, text: &str) -> Result<Caller, Failure> {
+        let identity = match self.accept(text) {
+            Ok(identity) => identity,
+            Err(rejection) => return Ok(Caller::Rejected(rejection)),
+        };
+        let asked = Asked {
+            id: identity.id,
+            family: identity.family,
+            realm: &identity.subject.realm,
+            user: identity.subject.user,
+            generation: identity.generation,
+        };
+        Ok(match self.revocations.standing(asked).await? {
+            Standing::Good => Caller::Identity(Arc::new(identity)),
+            Standing::Ended => Caller::Rejected(Rejection::Revoked),
+        })
     }
 
     /// Issues a token to a user who has just signed in.
-    pub fn issue(&self, subject: Subject) -> Token {
-        let generation = self.revocations.generation(&subject.realm, subject.user);
-        self.sign(subject, self.clock.now(), generation)
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn issue(&self, subject: Subject) -> Result<Token, Failure> {
+        let now = self.clock.now();
+        let generation = self.revocations.generation(&subject.realm, subject.user).await?;
+        Ok(self.sign(subject, Id::random(), None, now, generation.unwrap_or(0).max(now)))
     }
 
-    /// Exchanges a token for a new one and ends the old one; of several at once, one succeeds.
-    pub async fn refresh(&self, old: &Identity) -> Result<Token, Refused> {
-        let refreshable = self.lifetimes.of(&old.subject.realm).refresh_seconds;
-        if self.clock.now() >= old.signed_in.saturating_add(refreshable) {
+    /// Exchanges a token for a new one, of a user who has this name and these roles by now, and ends the
+    /// old one; of several at once, one succeeds.
+    pub async fn refresh(
+        &self,
+        old: &Identity,
+        name: String,
+        roles: Vec<String>,
+    ) -> Result<Token, Refused> {
+        let config = self.lifetimes.of(&old.subject.realm);
+        let now = self.clock.now();
+        if now >= old.signed_in.saturating_add(config.refresh_seconds) {
             return Err(Refused::TooOld);
         }
-        if !self.end(old).await.map_err(Refused::Unavailable)? {
+        let (new, expires) = (Id::random(), now.saturating_add(config.lifetime_seconds));
+        let exchanged = self.revocations.exchange(old.family, old.id, new, expires).await;
+        if !exchanged.map_err(Refused::Unavailable)? {
+            self.punish(old).await.map_err(Refused::Unavailable)?;
             return Err(Refused::Revoked);
         }
+        let subject = Subject { name, roles, ..old.subject.clone() };
         // The old token's generation, not today's: a revocation of all that came in between holds.
-        Ok(self.sign(old.subject.clone(), old.signed_in, old.generation))
+        Ok(self.sign(subject, new, Some(old.family), old.signed_in, old.generation))
     }
 
-    /// Ends one token.
+    /// Ends all tokens of a sign-in one of whose old tokens was sent to be exchanged again: somebody else
+    /// holds it (RFC 9700, section 4.14.2).
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn punish_reuse(&self, text: &str) -> Result<(), Failure> {
+        match self.accept(text) {
+            Ok(token) => self.punish(&token).await,
+            Err(_) => Ok(()),
+        }
+    }
+
+    /// Ends one token, and whatever it was exchanged for meanwhile.
     pub async fn revoke(&self, token: &Identity) -> Result<(), Failure> {
-        self.end(token).await.map(drop)
+        self.revocations.end(token.family, token.expires).await
     }
 
     /// Ends all tokens that a user holds now.
     pub async fn revoke_all_of_user(&self, realm: &str, user: i64) -> Result<(), Failure> {
-        self.revocations.next_generation(realm, user).await
+        let lifetime = self.lifetimes.of(realm).lifetime_seconds;
+        let expires = self.clock.now().saturating_add(lifetime);
+        self.revocations.next_generation(realm, user, expires).await
     }
 
     /// Gives back its connections to the database.
     pub async fn close(&self) {
+        if let Some(following) = &self.following {
+            following.abort();
+        }
         self.revocations.close().await;
     }
 
-    async fn end(&self, token: &Identity) -> Result<bool, Failure> {
-        self.revocations.end(&token.token, token.expires, self.clock.now()).await
+    async fn punish(&self, token: &Identity) -> Result<(), Failure> {
+        let Some(family) = self.revocations.family(token.family).await? else { return Ok(()) };
+        let is_old = family.current.is_some_and(|current| current != token.id);
+        let grace = self.lifetimes.usual.reuse_seconds;
+        if is_old && self.clock.now() >= family.exchanged.saturating_add(grace) {
+            let subject = &token.subject;
+            tracing::warn!(
+                realm = subject.realm,
+                user = subject.user,
+                "a token that was exchanged before came to be exchanged again; all tokens of its sign-in are ended"
+            );
+            self.revocations.end(token.family, family.expires).await?;
+        }
+        Ok(())
     }
 
     fn accept(&self, text: &str) -> Result<Identity, Rejection> {
@@ -251,14 +337,14 @@ impl Issuer {
             return Err(Rejection::Malformed);
         }
         let user = claims.sub.parse().map_err(|_| Rejection::Malformed)?;
+        let id = claims.jti.parse().map_err(|()| Rejection::Malformed)?;
+        let family = claims.family.as_ref().map_or(Ok(id), |family| family.parse());
+        let family = family.map_err(|()| Rejection::Malformed)?;
+        // What was revoked is remembered for as long as tokens live by today's settings.
+        let most = claims.nbf.saturating_add(self.lifetimes.of(&claims.aud).lifetime_seconds);
         let now = self.clock.now();
-        if now < claims.nbf || now >= claims.exp {
+        if now < claims.nbf || now >= claims.exp.min(most) {
             return Err(Rejection::Expired);
-        }
-        if self.revocations.is_ended(&claims.jti)
-            || claims.generation < self.revocations.generation(&claims.aud, user)
-        {
-            return Err(Rejection::Revoked);
         }
         let subject = Subject {
             user,
@@ -269,14 +355,23 @@ impl Issuer {
         };
         Ok(Identity {
             subject,
+            id,
             token: claims.jti,
+            family,
             signed_in: claims.iat,
             expires: claims.exp,
             generation: claims.generation,
         })
     }
 
-    fn sign(&self, mut subject: Subject, signed_in: i64, generation: i64) -> Token {
+    fn sign(
+        &self,
+        mut subject: Subject,
+        id: Id,
+        family: Option<Id>,
+        signed_in: i64,
+        generation: i64,
+    ) -> Token {
         let now = self.clock.now();
         let lifetime = self.lifetimes.of(&subject.realm).lifetime_seconds;
         subject.claims.retain(|name, _| !OWN_CLAIMS.contains(&name.as_str()));
@@ -287,14 +382,23 @@ impl Issuer {
             iat: signed_in,
             nbf: now,
             exp: now.saturating_add(lifetime),
-            jti: keys::random_id(),
+            jti: id.to_string(),
             name: subject.name,
             roles: subject.roles,
             generation,
+            family: family.map(|family| family.to_string()),
             more: subject.claims,
         };
         let text = jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &self.signing)
             .expect("claims of text and numbers can be written as JSON");
         Token { text, id: claims.jti, expires_in: lifetime }
+    }
+}
+
+impl Drop for Issuer {
+    fn drop(&mut self) {
+        if let Some(following) = &self.following {
+            following.abort();
+        }
     }
 }

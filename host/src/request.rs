@@ -19,6 +19,7 @@ use crate::admission::throttle::{Allowance, Bucket};
 use crate::app::App;
 use crate::bindings::exports::wharf::plugin::handler::Throttle;
 use crate::bindings::wharf::plugin::http as wit;
+use crate::database::Failure;
 use crate::error::{Error, Refusal};
 use crate::identity::{Caller, Rejection};
 use crate::listener::Peer;
@@ -80,7 +81,7 @@ async fn respond(
     }
     let found = app.router.find(head.method.as_str(), path)?;
     let body = read(app, found.route, body).await?;
-    let caller = admit_caller(app, found.route, head, &body)?;
+    let caller = admit_caller(app, found.route, head, &body).await?;
     let client = inputs::client(peer.address.ip(), &head.headers, &app.http);
     let allowance = count(found.route, client, &caller)?;
     let is_secure = inputs::is_secure(peer, &head.headers, &app.http);
@@ -244,10 +245,26 @@ fn count(route: &Route, client: IpAddr, caller: &Caller) -> Result<Option<Allowa
 }
 
 /// Verifies the token, if there is one, and turns those away whom the route is not for.
-fn admit_caller(app: &App, route: &Route, head: &Parts, body: &[u8]) -> Result<Caller, Error> {
+async fn admit_caller(
+    app: &App,
+    route: &Route,
+    head: &Parts,
+    body: &[u8],
+) -> Result<Caller, Error> {
+    let issuer = &app.tenant.shared.issuer;
+    let unavailable = |failure: Failure| {
+        tracing::error!(%failure, "cannot ask which tokens have ended");
+        Error::Unavailable(failure.to_string())
+    };
     let caller = match inputs::token(head, body) {
-        Some(token) => app.tenant.shared.issuer.verify(&token),
         None => Caller::Anonymous,
+        Some(token) => match issuer.verify(&token).await.map_err(unavailable)? {
+            Caller::Rejected(Rejection::Revoked) if route.exchanges => {
+                issuer.punish_reuse(&token).await.map_err(unavailable)?;
+                Caller::Rejected(Rejection::Revoked)
+            }
+            caller => caller,
+        },
     };
     match (&route.realm, caller) {
         (None, caller) => Ok(caller),

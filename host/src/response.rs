@@ -141,7 +141,7 @@ pub fn from_error(error: &Error) -> Answer {
             json_answer(StatusCode::BAD_REQUEST, &json!({ "message": "Bad Request" }))
         }
         Error::Refused(refusal) => refused(*refusal),
-        Error::Overloaded => {
+        Error::Overloaded | Error::Unavailable(_) => {
             let mut answer = json_answer(
                 StatusCode::SERVICE_UNAVAILABLE,
                 &json!({ "message": "Service Unavailable" }),

@@ -15,7 +15,53 @@ const EVERY_METHOD: &str = "*";
 
 /// All routes of a tenant.
 pub struct Router {
-    paths: matchit::Router<Path>,
+    paths: Templates<Path>,
+    listed: Vec<Listed>,
+}
+
+/// A route as it was declared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// The group that answers.
+    pub group: String,
+    /// The method, or `*` for every other one.
+    pub method: String,
+    /// The path template.
+    pub path: String,
+    /// The realm whose users may call it; anybody if there is none.
+    pub realm: Option<String>,
+}
+
+/// Path templates, and what each of them leads to.
+pub struct Templates<T>(matchit::Router<T>);
+
+/// A parameter of a path: its name, and its value after percent-decoding.
+pub type Parameter = (String, String);
+
+impl<T> Default for Templates<T> {
+    fn default() -> Self {
+        Templates(matchit::Router::new())
+    }
+}
+
+impl<T> Templates<T> {
+    /// Enters a template.
+    ///
+    /// # Errors
+    /// What is wrong with it, by itself or beside those that are there.
+    pub fn insert(&mut self, template: String, leads_to: T) -> Result<(), String> {
+        self.0.insert(template, leads_to).map_err(|error| error.to_string())
+    }
+
+    /// What a raw path leads to, with its parameters in their order.
+    pub fn at(&self, path: &str) -> Option<(&T, Vec<Parameter>)> {
+        let found = self.0.at(path).ok()?;
+        let decode = |text: &str| {
+            percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned()
+        };
+        let parameters = found.params.iter().map(|(name, value)| (name.to_owned(), decode(value)));
+        Some((found.value, parameters.collect()))
+    }
 }
 
 /// The routes that share a path template.
@@ -32,6 +78,8 @@ pub struct Route {
     pub index: u32,
     /// The realm whose users may call it; anybody if there is none.
     pub realm: Option<String>,
+    /// Whether users come to it to exchange their token.
+    pub exchanges: bool,
     /// How often it may be called.
     pub throttle: Throttle,
     /// The largest body that it takes; the host's default if there is none.
@@ -43,7 +91,7 @@ pub struct Found<'a> {
     /// The route.
     pub route: &'a Route,
     /// Names and percent-decoded values, in the order of the path.
-    pub parameters: Vec<(String, String)>,
+    pub parameters: Vec<Parameter>,
 }
 
 impl Router {
@@ -58,39 +106,40 @@ impl Router {
                 enter(&mut templates, &served, index, route)?;
             }
         }
-        let mut paths = matchit::Router::new();
+        let listed = templates.iter().flat_map(|(path, entry)| entry.listed(path)).collect();
+        let mut paths = Templates::default();
         for (template, path) in templates {
             let owner = path.owner().to_owned();
             paths
                 .insert(template.clone(), path)
                 .map_err(|error| format!("component {owner} declares the path {template}, which cannot be routed: {error}; give parameters of one place the same name"))?;
         }
-        Ok(Router { paths })
+        Ok(Router { paths, listed })
+    }
+
+    /// All routes, by path and method.
+    pub fn listed(&self) -> &[Listed] {
+        &self.listed
     }
 
     /// Finds who answers, or says why nobody does. HEAD is answered by GET.
     pub fn find(&self, method: &str, path: &str) -> Result<Found<'_>, Error> {
-        let found = self.paths.at(path).map_err(|_| Error::NotFound)?;
+        let (found, parameters) = self.paths.at(path).ok_or(Error::NotFound)?;
         let wanted = if method == "HEAD" { "GET" } else { method };
-        let routes = &found.value.routes;
+        let routes = &found.routes;
         let Some(route) = routes.get(wanted).or_else(|| routes.get(EVERY_METHOD)) else {
             return Err(Error::MethodNotAllowed {
                 method: method.to_owned(),
-                allowed: found.value.allowed(),
+                allowed: found.allowed(),
             });
         };
-        let decode = |text: &str| {
-            percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned()
-        };
-        let parameters =
-            found.params.iter().map(|(name, value)| (name.to_owned(), decode(value))).collect();
         Ok(Found { route, parameters })
     }
 
     /// What the host says to OPTIONS: the methods of a path in the order of the `Allow` header, unless
     /// the path has a route that answers for itself.
     pub fn options(&self, path: &str) -> Result<Option<Vec<&'static str>>, Error> {
-        let path = self.paths.at(path).map_err(|_| Error::NotFound)?.value;
+        let (path, _) = self.paths.at(path).ok_or(Error::NotFound)?;
         let own = ["OPTIONS", EVERY_METHOD].iter().any(|method| path.routes.contains_key(*method));
         Ok((!own).then(|| path.allowed()))
     }
@@ -102,6 +151,15 @@ impl Path {
             self.routes.contains_key(if *method == "HEAD" { "GET" } else { method })
         };
         METHODS.into_iter().filter(served).collect()
+    }
+
+    fn listed<'a>(&'a self, path: &'a str) -> impl Iterator<Item = Listed> + 'a {
+        self.routes.iter().map(move |(method, route)| Listed {
+            group: route.served.group.origin.group.clone(),
+            method: method.clone(),
+            path: path.to_owned(),
+            realm: route.realm.clone(),
+        })
     }
 
     /// A component that has routes here, for messages.
@@ -133,9 +191,10 @@ fn enter(
         served: Arc::clone(served),
         index: u32::try_from(index)
             .map_err(|_| format!("component {name} declares too many routes"))?,
+        exchanges: matches!(route.access, Access::Exchanging(_)),
         realm: match route.access {
             Access::Public => None,
-            Access::SignedIn(realm) => Some(realm),
+            Access::SignedIn(realm) | Access::Exchanging(realm) => Some(realm),
         },
         throttle: route.throttle,
         body_limit: route.body_limit.map(|limit| limit as usize),

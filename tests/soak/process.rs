@@ -11,6 +11,8 @@ pub struct Sample {
     pub resident: u64,
     /// Open file descriptors.
     pub descriptors: usize,
+    /// Sockets among them.
+    pub sockets: usize,
     pub threads: u64,
     /// Requests in components, and such that wait for a place there.
     pub requests: u64,
@@ -37,9 +39,13 @@ pub async fn look(serving: &Serving) -> Sample {
             .and_then(|value| value.parse::<u64>().ok())
             .expect("a number")
     };
+    let open = std::fs::read_dir(format!("{process}/fd")).expect("it runs").flatten();
+    // One that was closed meanwhile leads nowhere.
+    let open: Vec<_> = open.filter_map(|entry| std::fs::read_link(entry.path()).ok()).collect();
     Sample {
         resident: number("VmRSS:") * 1024,
-        descriptors: std::fs::read_dir(format!("{process}/fd")).expect("it runs").count(),
+        descriptors: open.len(),
+        sockets: open.iter().filter(|place| place.to_string_lossy().starts_with("socket:")).count(),
         threads: number("Threads:"),
         requests,
         waiting,

@@ -5,8 +5,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use super::load::Load;
-use super::process::Sample;
-use super::{start, until};
+use super::{baseline, process, start, until};
 
 /// Clients that vanish at once, in each way.
 const CLIENTS: usize = 50;
@@ -31,12 +30,11 @@ const WAYS: &[(&str, &[u8], usize)] = &[
 async fn what_clients_held_that_vanish_comes_back() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let serving = start(folder.path(), "");
+    let fresh = process::look(&serving).await;
     let load = Load::new(&serving.url).await;
     // As many at once as there will be, so that pools are as full as they get.
     load.send(500).await;
-    load.hang_up();
-    let what = "nothing is in hand before";
-    let baseline = until(&serving, what, Sample::has_nothing_in_hand).await;
+    let baseline = baseline(&serving, &load, &fresh).await;
     for (way, bytes, answer) in WAYS {
         for reset in [false, true] {
             let clients = (0..CLIENTS).map(|_| async {

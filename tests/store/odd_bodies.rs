@@ -6,7 +6,7 @@ use super::authorisation::routes;
 use crate::support::{Ask as _, TestHost};
 
 /// Content types with bodies that fit them badly.
-fn bodies() -> Vec<(&'static str, Vec<u8>)> {
+pub(crate) fn bodies() -> Vec<(&'static str, Vec<u8>)> {
     let part = |disposition: &str| {
         format!("--x\r\ncontent-disposition: {disposition}\r\n\r\n1\r\n").into_bytes()
     };
@@ -17,6 +17,15 @@ fn bodies() -> Vec<(&'static str, Vec<u8>)> {
         ("application/json", b"{\"name\":\"\xff\"}".to_vec()),
         ("application/json", b"{\"name\":\"a\0b\"}".to_vec()),
         ("application/json", br#"{"name":1,"name":[2]}"#.to_vec()),
+        (
+            "application/json",
+            br#"{"name":"\ud800","username":"\udc00\ud800","nickname":"a\ud800b"}"#.to_vec(),
+        ),
+        (
+            "application/json",
+            br#"{"name":1e999,"age":-1e999,"page":1e-999,"sex":123456789012345678901234567890}"#
+                .to_vec(),
+        ),
         ("application/json", format!("{}1{}", "[".repeat(10_000), "]".repeat(10_000)).into_bytes()),
         (
             "application/json",
@@ -44,7 +53,7 @@ fn bodies() -> Vec<(&'static str, Vec<u8>)> {
 }
 
 /// Queries with names of inputs that mean something else, or nothing.
-const QUERIES: [&str; 8] = [
+pub(crate) const QUERIES: [&str; 8] = [
     "name[]=a&name[]=b&username[]=c&page[]=1",
     "name[a][b]=c&username[x]=y&page_limit[]=2",
     "=&==&&[]=a&[=b&]=c",

@@ -29,7 +29,7 @@ async fn a_request_sends_so_many_statements() {
 #[tokio::test(flavor = "multi_thread")]
 async fn all_statements_of_a_request_together_have_a_time() {
     for host in hostile_on_both(|config| {
-        config.sql.statement_milliseconds = 400;
+        config.sql.statement_milliseconds = 1_000;
         config.sql.request_milliseconds = 200;
     })
     .await

@@ -104,7 +104,7 @@ async fn an_operator_who_grants_too_much_is_advised() {
 async fn roles_on_postgres_that_somebody_made_mighty_are_found() {
     let Some(host) = TestHost::on_postgres().await else { return };
     let mut admin =
-        PgConnection::connect(host.database().expect("PostgreSQL")).await.expect("it answers");
+        PgConnection::connect(host.postgres().expect("PostgreSQL")).await.expect("it answers");
     let role: String = sqlx::query_scalar("SELECT DISTINCT grantee::regrole::text FROM pg_namespace, aclexplode(nspacl) WHERE nspname = 'tenant_default' AND grantee::regrole::text LIKE 'wharf\\_%\\_addresses'")
         .fetch_one(&mut admin)
         .await

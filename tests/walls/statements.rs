@@ -83,7 +83,7 @@ const FOR_BOTH: &[&str] = &[
 async fn what_reaches_beyond_rows_is_denied_on_both_databases() {
     for host in hostile_on_both(|config| {
         config.sql.connections = 1;
-        config.sql.statement_milliseconds = 500;
+        config.sql.statement_milliseconds = 1_000;
     })
     .await
     {
@@ -174,7 +174,7 @@ async fn a_groups_role_on_postgres_signs_in_with_the_hosts_password_alone() {
     let Some(host) = on_postgres().await else { return };
     let mut admin = connect(&host).await;
     let name = role_of(&mut admin, "hostile").await;
-    let url = host.database().expect("PostgreSQL").replace("wharf@", &format!("{name}:guess@"));
+    let url = host.postgres().expect("PostgreSQL").replace("wharf@", &format!("{name}:guess@"));
     let refused = PgConnection::connect(&url).await.expect_err("a guess signs nobody in");
     assert!(refused.to_string().contains("password authentication failed"), "{refused}");
     // The host itself has signed in as the role to serve this.
@@ -213,7 +213,7 @@ async fn on_postgres() -> Option<TestHost> {
 
 /// A superuser's connection to the host's database.
 async fn connect(host: &TestHost) -> PgConnection {
-    PgConnection::connect(host.database().expect("PostgreSQL")).await.expect("the server answers")
+    PgConnection::connect(host.postgres().expect("PostgreSQL")).await.expect("the server answers")
 }
 
 /// The role of a group in this connection's database.

@@ -17,7 +17,7 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         .tag("clinic")
         .summary("Ends the token that it is called with."),
     Endpoint::post("/api/auth/refresh", refresh)
-        .signed_in(CLINIC)
+        .exchanges(CLINIC)
         .tag("clinic")
         .summary("Exchanges the token that it is called with for a new one."),
     Endpoint::post("/api/auth/me", me).signed_in(CLINIC).tag("clinic").summary("The caller."),
@@ -37,7 +37,7 @@ pub(super) fn register(request: &Request) -> Result<Response, Error> {
     find_taken(input, &mut errors)?;
     errors.check()?;
     throttle::attempt(None)?;
-    let password = passwords::hash(&input.text("password"));
+    let password = passwords::hash(&input.text("password"))?;
     match insert(input, &password) {
         Ok(()) => Ok(message(200, "注册成功")),
         // Somebody was quicker with the name or the address.
@@ -92,10 +92,10 @@ pub(super) fn login(request: &Request) -> Result<Response, Error> {
          WHERE users.realm = $1 AND users.email = $2",
         params![CLINIC, email],
     )?;
-    let verified = account::verify(found.as_ref(), &input.text("password"));
+    let verified = account::verify(found.as_ref(), &input.text("password"))?;
     let user = found.filter(|user| user.integer("status") != DISABLED);
     if let (Some(user), Some(verified)) = (user, verified) {
-        let token = issue(&user);
+        let token = issue(&user)?;
         if verified.still_holds()? {
             return Ok(bearer(&token));
         }
@@ -103,8 +103,8 @@ pub(super) fn login(request: &Request) -> Result<Response, Error> {
     Ok(message(401, "登录验证失败"))
 }
 
-fn issue(user: &Row) -> Token {
-    tokens::issue(&Subject {
+fn issue(user: &Row) -> Result<Token, Error> {
+    let token = tokens::issue(&Subject {
         user_id: user.integer("id"),
         realm: CLINIC.to_owned(),
         name: user.text("username").to_owned(),
@@ -114,7 +114,8 @@ fn issue(user: &Row) -> Token {
             ("type".to_owned(), user.integer("type").to_string()),
             ("username".to_owned(), json!(user.text("username")).to_string()),
         ],
-    })
+    });
+    Ok(token?)
 }
 
 /// The token, with its lifetime in seconds.
@@ -132,8 +133,8 @@ fn logout(request: &Request) -> Result<Response, Error> {
 }
 
 fn refresh(request: &Request) -> Result<Response, Error> {
-    caller(request)?;
-    Ok(bearer(&tokens::refresh()?))
+    let caller = caller(request)?;
+    Ok(bearer(&tokens::refresh(caller.text("username"), &[])?))
 }
 
 fn me(request: &Request) -> Result<Response, Error> {

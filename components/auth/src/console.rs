@@ -80,7 +80,7 @@ fn sign_up(request: &Request) -> Result<Response, Error> {
     console::token(request)?;
     throttle::attempt(None)?;
 
-    let password = passwords::hash(&input.text("passwd"));
+    let password = passwords::hash(&input.text("passwd"))?;
     let now = clock::now();
     let name = chance::draw(b"0123456789abcdef", 32);
     let key = format!("uploads/{}/{name}.{}", day(CONSOLE, now), kind.extension());
@@ -189,7 +189,7 @@ fn login(request: &Request) -> Result<Response, Error> {
          WHERE users.realm = $1 AND users.username = $2",
         params![CONSOLE, input.text("nickname")],
     )?;
-    let verified = account::verify(found.as_ref(), &input.text("passwd"));
+    let verified = account::verify(found.as_ref(), &input.text("passwd"))?;
     let wrong = || refused(request, "用户名或密码输入错误，请稍后再试");
     let (Some(user), Some(verified)) = (found, verified) else {
         return Err(wrong());
@@ -203,7 +203,7 @@ fn login(request: &Request) -> Result<Response, Error> {
         name: user.text("username").to_owned(),
         roles: vec![format!("level-{}", user.integer("level"))],
         claims: Vec::new(),
-    });
+    })?;
     // Somebody may have changed the password or removed the user meanwhile.
     if !verified.still_holds()? || !console::sign_in(verified.id, &token.id)? {
         return Err(wrong());

@@ -26,14 +26,15 @@ pub struct Verified {
 /// Compares a password with that of a user who was found, if one was: a row with `id` and `password`.
 ///
 /// Without a user the same work is done for nothing, so that time does not tell who exists.
-pub fn verify(user: Option<&Row>, password: &str) -> Option<Verified> {
+pub fn verify(user: Option<&Row>, password: &str) -> Result<Option<Verified>, Error> {
     let hash = user.map(|user| user.text("password").to_owned());
-    let upgraded = match passwords::verify(password, hash.as_deref()) {
-        Verdict::Mismatch => return None,
+    let upgraded = match passwords::verify(password, hash.as_deref())? {
+        Verdict::Mismatch => return Ok(None),
         Verdict::Matches => None,
         Verdict::Upgraded(upgraded) => Some(upgraded),
     };
-    Some(Verified { id: user?.integer("id"), hash: hash?, upgraded })
+    let known = user.zip(hash);
+    Ok(known.map(|(user, hash)| Verified { id: user.integer("id"), hash, upgraded }))
 }
 
 impl Verified {

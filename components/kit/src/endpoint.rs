@@ -16,6 +16,7 @@ pub struct Endpoint {
     handler: Handler,
     failure: fn(&Request, Error) -> Response,
     realm: Option<&'static str>,
+    exchanges: bool,
     unlimited: bool,
     body_limit: Option<fn() -> u32>,
     tag: &'static str,
@@ -84,6 +85,7 @@ impl Endpoint {
             handler,
             failure: plainly,
             realm: None,
+            exchanges: false,
             unlimited: false,
             body_limit: None,
             tag: "",
@@ -108,6 +110,13 @@ impl Endpoint {
     #[must_use]
     pub const fn signed_in(self, realm: &'static str) -> Self {
         Endpoint { realm: Some(realm), ..self }
+    }
+
+    /// As [`Endpoint::signed_in`], where users exchange their token: one that was exchanged before and comes
+    /// again ends all tokens of its sign-in.
+    #[must_use]
+    pub const fn exchanges(self, realm: &'static str) -> Self {
+        Endpoint { realm: Some(realm), exchanges: true, ..self }
     }
 
     /// How a client is told that its handler did not do what was asked, where that is not [`Error::answer`].
@@ -152,7 +161,11 @@ impl Endpoint {
         Route {
             method: self.method.to_owned(),
             path: self.path.to_owned(),
-            access: self.realm.map_or(Access::Public, |realm| Access::SignedIn(realm.to_owned())),
+            access: match self.realm {
+                None => Access::Public,
+                Some(realm) if self.exchanges => Access::Exchanging(realm.to_owned()),
+                Some(realm) => Access::SignedIn(realm.to_owned()),
+            },
             throttle: if self.unlimited { Throttle::Unlimited } else { Throttle::Usual },
             tag: self.tag.to_owned(),
             summary: self.summary.to_owned(),

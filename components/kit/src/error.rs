@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::bindings::wharf::plugin::database;
 use crate::bindings::wharf::plugin::log::{self, Level};
-use crate::{Response, answer, blobs, throttle, tokens};
+use crate::{Response, answer, blobs, passwords, throttle, tokens};
 
 /// Why a handler stopped. `?` turns errors of the database and of tokens into it.
 #[derive(Debug)]
@@ -64,6 +64,12 @@ impl From<tokens::Error> for Error {
             }
             tokens::Error::Unavailable => Error::Busy,
         }
+    }
+}
+
+impl From<passwords::Error> for Error {
+    fn from(_: passwords::Error) -> Self {
+        Error::Busy
     }
 }
 

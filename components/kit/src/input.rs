@@ -251,7 +251,13 @@ fn clean(value: &mut Value, trimmed: bool) {
             }
         }
         Value::Array(items) => items.iter_mut().for_each(|item| clean(item, trimmed)),
-        Value::Object(members) => members.values_mut().for_each(|member| clean(member, trimmed)),
+        Value::Object(members) => {
+            if members.keys().any(|key| key.contains('\0')) {
+                let sent = std::mem::take(members);
+                members.extend(sent.into_iter().map(|(key, member)| (without_nul(key), member)));
+            }
+            members.values_mut().for_each(|member| clean(member, trimmed));
+        }
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }

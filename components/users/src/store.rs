@@ -131,11 +131,11 @@ fn change_password(request: &Request) -> Result<Response, Error> {
     };
     let stored = stored.map(|row| row.text("password").to_owned());
     let (Some(target), Verdict::Matches | Verdict::Upgraded(_)) =
-        (target, passwords::verify(&old, stored.as_deref()))
+        (target, passwords::verify(&old, stored.as_deref())?)
     else {
         return refuse("旧密码错误");
     };
-    let hash = passwords::hash(&new);
+    let hash = passwords::hash(&new)?;
     // Before the change, so that nothing is changed where this cannot be remembered; and after it, for
     // whoever signed in with the old password in between.
     tokens::revoke_all_of_user(STORE, target)?;

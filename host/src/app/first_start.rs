@@ -50,6 +50,7 @@ pub(super) async fn admins(
         return Err("WHARF_ADMIN_PASSWORD is not 6 to 16 letters, digits, dashes and underscores, and the API's sign-in takes no others; choose another one".into());
     }
     let hash = tenant.shared.hasher.hash(chosen.to_owned()).await;
+    let hash = hash.map_err(|_| "cannot make the first admins: their password was not hashed in time; raise passwords.wait_milliseconds")?;
     for (_, user, rights) in missing {
         insert(tenant, user, rights, &hash).await.map_err(cannot)?;
     }

@@ -1,9 +1,17 @@
-//! `passwords`: hashing on threads of its own, in bounded memory.
+//! `passwords`: hashing on threads of its own, in bounded memory, behind a bounded queue.
 //!
 //! argon2id with 19 MiB, 2 passes and 1 lane, as OWASP's cheat sheet on password storage advises.
 //! bcrypt and md5 hashes of older systems are verified and handed back upgraded.
+//!
+//! A flood of sign-ins is as many megabytes as there are threads, and takes no processor from other
+//! requests: the threads run at a low priority. Calls that wait for one of them still hold their place of
+//! the admission, so that the queue is shorter than that: whoever finds it full is turned away at once.
+
+mod threads;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
@@ -11,24 +19,30 @@ use argon2::{Algorithm, Argon2, Params, Version};
 use md5::{Digest as _, Md5};
 use serde::Deserialize;
 use subtle::ConstantTimeEq as _;
-use tokio::sync::Semaphore;
 use wasmtime::component::{HasData, Linker};
 
 use super::Guest;
-use crate::bindings::wharf::plugin::passwords::{self, Verdict};
+use crate::bindings::wharf::plugin::passwords::{self, Error, Verdict};
+use threads::Threads;
 
-/// How much hashing may go on at once.
+/// How much hashing may go on at once, and wait.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// Passwords hashed at once; each takes 19 MiB while it is.
+    /// Passwords hashed at once, each on a thread of its own; each takes 19 MiB while it is.
     pub concurrency: usize,
+    /// Passwords that wait for a thread; more are refused. Half of the admission's places if it is not set.
+    pub queue: Option<usize>,
+    /// Milliseconds that a password waits for a thread before it is given up.
+    pub wait_milliseconds: u64,
 }
 
 impl Default for Config {
     fn default() -> Self {
         Config {
             concurrency: std::thread::available_parallelism().map_or(2, std::num::NonZero::get),
+            queue: None,
+            wait_milliseconds: 5_000,
         }
     }
 }
@@ -46,7 +60,9 @@ pub struct Hasher {
     argon2: Argon2<'static>,
     /// What is verified for users who do not exist, so that they take as long as those who do.
     decoy: String,
-    slots: Arc<Semaphore>,
+    /// The highest cost of the bcrypt hashes that were met; 0 where there are none.
+    bcrypt_cost: AtomicU32,
+    threads: Threads,
 }
 
 /// The outcome of a comparison.
@@ -60,58 +76,69 @@ pub enum Comparison {
     Upgrade(String),
 }
 
+/// More passwords are waiting than may, or this one has waited too long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Busy;
+
 impl Hasher {
     /// A hasher that works on so many passwords at once as the setting says.
-    pub fn new(config: Config) -> Arc<Self> {
+    ///
+    /// # Errors
+    /// A sentence, if the system gives it no threads.
+    pub fn new(config: Config) -> Result<Arc<Self>, String> {
         let params =
             Params::new(19 * 1024, 2, 1, None).expect("the parameters are within argon2's bounds");
         let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
         let decoy = hash(&argon2, "a password that nobody has");
-        Arc::new(Hasher {
-            argon2,
-            decoy,
-            slots: Arc::new(Semaphore::new(config.concurrency.max(1))),
-        })
+        let queue = config.queue.unwrap_or(0);
+        let wait = Duration::from_millis(config.wait_milliseconds);
+        let threads = Threads::start(config.concurrency.max(1), queue, wait)
+            .map_err(|error| format!("cannot start the threads that hash passwords: {error}; lower passwords.concurrency or raise the limit of threads"))?;
+        Ok(Arc::new(Hasher { argon2, decoy, bcrypt_cost: AtomicU32::new(0), threads }))
     }
 
     /// Hashes a password into a PHC string.
-    pub async fn hash(self: &Arc<Self>, password: String) -> String {
-        self.run(move |hasher| hash(&hasher.argon2, &password)).await
+    pub async fn hash(self: &Arc<Self>, password: String) -> Result<String, Busy> {
+        let hasher = Arc::clone(self);
+        self.threads.run(move || hash(&hasher.argon2, &password)).await
     }
 
     /// Compares a password with a stored hash; without one, it does the same work for nothing.
-    pub async fn verify(self: &Arc<Self>, password: String, stored: Option<String>) -> Comparison {
-        self.run(move |hasher| hasher.compare(&password, stored.as_deref())).await
-    }
-
-    async fn run<T: Send + 'static>(
+    pub async fn verify(
         self: &Arc<Self>,
-        work: impl FnOnce(&Hasher) -> T + Send + 'static,
-    ) -> T {
-        let slot =
-            Arc::clone(&self.slots).acquire_owned().await.expect("the semaphore is never closed");
+        password: String,
+        stored: Option<String>,
+    ) -> Result<Comparison, Busy> {
         let hasher = Arc::clone(self);
-        let done = tokio::task::spawn_blocking(move || {
-            // The slot moves to the thread: a request that is given up frees it only when the work is done.
-            let _slot = slot;
-            work(&hasher)
-        });
-        done.await.expect("hashing does not panic")
+        self.threads.run(move || hasher.compare(&password, stored.as_deref())).await
     }
 
+    /// Whatever is stored, a mismatch takes the time of one argon2 hash of ours and, where the host has
+    /// met bcrypt hashes, of one of those: it does not tell whose password was tried.
     fn compare(&self, password: &str, stored: Option<&str>) -> Comparison {
-        let matches = match stored {
-            Some(stored) if stored.starts_with("$argon2") => {
-                return self.compare_argon2(password, stored);
+        // A hash of unbearable cost is one that nobody has.
+        let stored = stored.filter(|stored| is_known(stored));
+        let cost = stored.and_then(bcrypt_cost).unwrap_or(0);
+        let highest = self.bcrypt_cost.fetch_max(cost, Ordering::Relaxed);
+        let compared = match stored {
+            Some(stored) if cost > 0 => {
+                self.upgrade(password, bcrypt::verify(password, stored).unwrap_or(false))
             }
-            Some(stored) if stored.starts_with("$2") => compare_bcrypt(password, stored),
-            Some(stored) if is_md5(stored) => compare_md5(password, stored),
-            _ => {
+            Some(stored) if is_md5(stored) => self.upgrade(password, compare_md5(password, stored)),
+            Some(stored) => self.compare_argon2(password, stored),
+            None => {
                 self.compare_argon2(password, &self.decoy);
-                return Comparison::Mismatch;
+                Comparison::Mismatch
             }
         };
-        // An old hash is quicker to compare: hashing anew makes a match, and a mismatch, take its time.
+        if compared == Comparison::Mismatch && cost < highest {
+            let _ = bcrypt::hash_with_salt(password, highest, [0; 16]);
+        }
+        compared
+    }
+
+    /// An old hash is quicker to compare: hashing anew makes a match, and a mismatch, take its time.
+    fn upgrade(&self, password: &str, matches: bool) -> Comparison {
         let upgraded = hash(&self.argon2, password);
         if matches { Comparison::Upgrade(upgraded) } else { Comparison::Mismatch }
     }
@@ -141,27 +168,21 @@ pub fn is_known(stored: &str) -> bool {
             costs.m_cost() <= HIGHEST_ARGON2_MEMORY && costs.t_cost() <= HIGHEST_ARGON2_PASSES
         });
     }
-    is_bcrypt(stored) || is_md5(stored)
+    bcrypt_cost(stored).is_some() || is_md5(stored)
 }
 
-/// `$2y$10$` and 53 characters of salt and hash.
-fn is_bcrypt(stored: &str) -> bool {
+/// The cost of `$2y$10$` and 53 characters of salt and hash, if it is one that the host takes.
+fn bcrypt_cost(stored: &str) -> Option<u32> {
     let [b'$', b'2', b'a' | b'b' | b'y', b'$', tens, ones, b'$', rest @ ..] = stored.as_bytes()
     else {
-        return false;
+        return None;
     };
-    let digits = tens.is_ascii_digit() && ones.is_ascii_digit();
     let base64 = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'/');
-    digits
-        && (4..=HIGHEST_BCRYPT_COST).contains(&u32::from((tens - b'0') * 10 + (ones - b'0')))
-        && rest.len() == 53
-        && rest.iter().all(base64)
-}
-
-fn compare_bcrypt(password: &str, stored: &str) -> bool {
-    let cost = stored.split('$').nth(2).and_then(|cost| cost.parse().ok());
-    cost.is_some_and(|cost: u32| cost <= HIGHEST_BCRYPT_COST)
-        && bcrypt::verify(password, stored).unwrap_or(false)
+    if !tens.is_ascii_digit() || !ones.is_ascii_digit() || rest.len() != 53 {
+        return None;
+    }
+    let cost = u32::from((tens - b'0') * 10 + (ones - b'0'));
+    ((4..=HIGHEST_BCRYPT_COST).contains(&cost) && rest.iter().all(base64)).then_some(cost)
 }
 
 fn is_md5(stored: &str) -> bool {
@@ -177,20 +198,21 @@ fn compare_md5(password: &str, stored: &str) -> bool {
 pub struct Passwords<'a>(&'a Arc<Hasher>);
 
 impl passwords::Host for Passwords<'_> {
-    async fn hash(&mut self, password: String) -> wasmtime::Result<String> {
-        Ok(self.0.hash(password).await)
+    async fn hash(&mut self, password: String) -> wasmtime::Result<Result<String, Error>> {
+        Ok(self.0.hash(password).await.map_err(|Busy| Error::Busy))
     }
 
     async fn verify(
         &mut self,
         password: String,
         hash: Option<String>,
-    ) -> wasmtime::Result<Verdict> {
-        Ok(match self.0.verify(password, hash).await {
+    ) -> wasmtime::Result<Result<Verdict, Error>> {
+        let compared = self.0.verify(password, hash).await;
+        Ok(compared.map_err(|Busy| Error::Busy).map(|compared| match compared {
             Comparison::Mismatch => Verdict::Mismatch,
             Comparison::Match => Verdict::Matches,
             Comparison::Upgrade(hash) => Verdict::Upgraded(hash),
-        })
+        }))
     }
 }
 

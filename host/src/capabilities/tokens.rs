@@ -8,6 +8,9 @@ use super::Guest;
 use crate::bindings::wharf::plugin::tokens::{self, Error, Subject, Token};
 use crate::identity::{self, Caller, Issuer, Refused};
 
+/// Bytes of a realm's name.
+const LONGEST_REALM: usize = 64;
+
 /// What one request may do with tokens.
 pub struct Tokens<'a> {
     issuer: &'a Issuer,
@@ -15,21 +18,28 @@ pub struct Tokens<'a> {
 }
 
 impl tokens::Host for Tokens<'_> {
-    async fn issue(&mut self, subject: Subject) -> wasmtime::Result<Token> {
-        Ok(token(self.issuer.issue(identity::Subject {
+    async fn issue(&mut self, subject: Subject) -> wasmtime::Result<Result<Token, Error>> {
+        check(&subject.realm)?;
+        let issued = self.issuer.issue(identity::Subject {
             user: subject.user_id,
             realm: subject.realm,
             name: subject.name,
             roles: subject.roles,
             claims: subject.claims.into_iter().map(claim).collect(),
-        })))
+        });
+        Ok(issued.await.map(token).map_err(|failure| unavailable(&failure)))
     }
 
-    async fn refresh(&mut self) -> wasmtime::Result<Result<Token, Error>> {
+    async fn refresh(
+        &mut self,
+        name: String,
+        roles: Vec<String>,
+    ) -> wasmtime::Result<Result<Token, Error>> {
         let Caller::Identity(current) = self.caller else {
             return Ok(Err(Error::NoToken));
         };
-        Ok(self.issuer.refresh(current).await.map(token).map_err(|refused| match refused {
+        let refreshed = self.issuer.refresh(current, name, roles).await;
+        Ok(refreshed.map(token).map_err(|refused| match refused {
             Refused::Revoked => Error::Revoked,
             Refused::TooOld => Error::TooOld,
             Refused::Unavailable(failure) => unavailable(&failure),
@@ -48,9 +58,21 @@ impl tokens::Host for Tokens<'_> {
         realm: String,
         user: i64,
     ) -> wasmtime::Result<Result<(), Error>> {
+        check(&realm)?;
         let done = self.issuer.revoke_all_of_user(&realm, user).await;
         Ok(done.map_err(|failure| unavailable(&failure)))
     }
+}
+
+/// Names of realms are kept for as long as tokens live: a guest must not make them large.
+fn check(realm: &str) -> wasmtime::Result<()> {
+    if realm.len() > LONGEST_REALM {
+        wasmtime::bail!(
+            "the name of a realm has {} bytes, and may have {LONGEST_REALM}",
+            realm.len()
+        );
+    }
+    Ok(())
 }
 
 /// A claim's value is JSON; what is none is text.
@@ -65,7 +87,7 @@ fn token(token: identity::Token) -> Token {
 
 fn unavailable(failure: &crate::database::Failure) -> Error {
     if !failure.is_passing() {
-        tracing::error!(%failure, "cannot record that a token was revoked");
+        tracing::error!(%failure, "cannot ask for, or record, what tokens have ended");
     }
     Error::Unavailable
 }

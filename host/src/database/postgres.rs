@@ -134,7 +134,7 @@ impl Pool {
 
     /// Looks whether the server lets somebody in.
     pub(super) fn probe(&self) -> Probe {
-        let options = self.connections.connect_options();
+        let options = self.connect_options();
         Box::new(move || {
             let options = Arc::clone(&options);
             Box::pin(async move {
@@ -152,6 +152,11 @@ impl Pool {
                 }
             })
         })
+    }
+
+    /// How the host itself connects.
+    pub(super) fn connect_options(&self) -> Arc<PgConnectOptions> {
+        self.connections.connect_options()
     }
 
     pub(super) fn in_use(&self) -> usize {

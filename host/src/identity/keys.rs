@@ -1,8 +1,10 @@
 //! The host's secret keys: made on first start, readable by its user alone.
 
+use std::fmt;
 use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
+use std::str::FromStr;
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
@@ -43,9 +45,30 @@ impl Keys {
     }
 }
 
-/// 128 random bits in hexadecimal.
-pub(super) fn random_id() -> String {
-    hex::encode(random::<16>())
+/// 128 bits that no two tokens share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Id(u128);
+
+impl Id {
+    pub(super) fn random() -> Self {
+        Id(u128::from_be_bytes(random()))
+    }
+}
+
+impl fmt::Display for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+impl FromStr for Id {
+    type Err = ();
+
+    /// Takes what [`Id`]'s `Display` writes and nothing else: an id has one text.
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let id = u128::from_str_radix(text, 16).map(Id).map_err(|_| ())?;
+        if text == id.to_string() { Ok(id) } else { Err(()) }
+    }
 }
 
 /// Random bytes from the operating system.
