@@ -113,7 +113,7 @@ async fn open_handles_have_a_number() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_group_has_limits_of_its_own() {
     let host = host(|config| {
-        let own = toml::toml! { memory_bytes = 4194304 };
+        let own = toml::toml! { memory_bytes = 4_194_304 };
         config.groups.entry("hostile".into()).or_default().limits = own;
     })
     .await;

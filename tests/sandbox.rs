@@ -56,11 +56,12 @@ fn folder<'a>(attacks: impl IntoIterator<Item = &'a str>) -> TempDir {
     folder
 }
 
-/// Limits of all groups, and of one.
+/// Limits of all groups, and of some: deep stacks take their time in unoptimised code.
 const LIMITS: &str = "
     limits.compute_milliseconds = 200
     limits.table_elements = 1000
     groups.calls-without-end.limits.host_calls = 1000
+    groups.recursion-into-the-host.limits.compute_milliseconds = 10000
 ";
 
 /// The real program with these components.

@@ -27,15 +27,13 @@ const WARM_UP: u64 = 10;
 /// What the program may hold more than at the baseline, in bytes: what its allocator keeps for later.
 const RESIDENT: u64 = 32 * 1024 * 1024;
 
-/// Components of the API and those that attack it, in one folder.
+/// Components of the API and those that attack it, with their manifests, in one folder.
 fn components(folder: &Path) -> PathBuf {
     let all = folder.join("components");
     std::fs::create_dir(&all).expect("a folder");
     let folders = HOSTILE.iter().map(|guest| guests::guest(guest)).chain([guests::built_in()]);
     for file in folders.flat_map(|folder| std::fs::read_dir(folder).expect("a folder").flatten()) {
-        if file.path().extension().is_some_and(|extension| extension == "wasm") {
-            std::fs::copy(file.path(), all.join(file.file_name())).expect("a copy");
-        }
+        std::fs::copy(file.path(), all.join(file.file_name())).expect("a copy");
     }
     all
 }
@@ -46,8 +44,8 @@ const SHORT: &str = "groups.hostile.limits.compute_milliseconds = 100\n";
 
 fn start(folder: &Path, limits: &str) -> Serving {
     let settings = folder.join("wharf.toml");
-    // So few connections that all of them are open by the time of the baseline.
-    let text = format!("throttle.enabled = false\nsql.connections = 4\n{limits}");
+    // One connection for each group, which is open by the time of the baseline.
+    let text = format!("throttle.enabled = false\nsql.connections = 1\n{limits}");
     std::fs::write(&settings, text).expect("the folder is writable");
     let mut command = serve(folder, &components(folder));
     command.arg("--config").arg(settings);

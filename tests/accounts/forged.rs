@@ -103,7 +103,8 @@ async fn forged_tokens_are_refused_wherever_they_stand() {
         ),
         ("a bit of the signature", flipped(&token)),
         ("a key that is empty", with_head(&json!({ "alg": "HS256" }), &said, b"")),
-        ("a megabyte less a bit", "x".repeat(30_000)),
+        // As long as fits into a URL; more is refused before anybody looks at it.
+        ("as long as a URL", "x".repeat(7_000)),
     ] {
         forged.push((what.to_owned(), token));
     }

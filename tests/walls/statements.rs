@@ -121,9 +121,9 @@ async fn what_components_need_passes_on_both_databases() {
 async fn nothing_of_another_schema_is_reached_on_postgres() {
     let Some(host) = on_postgres().await else { return };
     for sql in [
-        "SELECT * FROM wharf.revoked_tokens",
-        "SELECT (SELECT MAX(token_id) FROM wharf.revoked_tokens)",
-        "WITH gone AS (DELETE FROM wharf.revoked_tokens RETURNING token_id) SELECT * FROM gone",
+        "SELECT * FROM wharf.token_families",
+        "SELECT (SELECT MAX(family_id) FROM wharf.token_families)",
+        "WITH gone AS (DELETE FROM wharf.token_families RETURNING family_id) SELECT * FROM gone",
         "INSERT INTO wharf.user_generations VALUES ('store', 1, 9)",
     ] {
         let told = told(&host, sql).await;
@@ -143,7 +143,7 @@ async fn a_groups_role_on_postgres_has_no_more_than_its_tables() {
         "SELECT * FROM tenant_default.users",
         "SELECT * FROM tenant_default._sqlx_migrations",
         "INSERT INTO tenant_default.user_addresses (user_id) VALUES (1)",
-        "SELECT * FROM wharf.revoked_tokens",
+        "SELECT * FROM wharf.token_families",
         "SELECT * FROM pg_catalog.pg_authid",
         "SELECT * FROM pg_shadow",
         "CREATE TABLE tenant_default.x (y INT)",

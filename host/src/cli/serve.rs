@@ -5,6 +5,7 @@ use std::io::IsTerminal as _;
 use clap::{Args, ValueEnum};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
 use super::Settings;
 use crate::clock::Clock;
@@ -66,8 +67,10 @@ impl Logging {
         let mut filter = EnvFilter::try_new(wanted)
             .map_err(|error| format!("--log {wanted} is not valid: {error}; try --log info"))?;
         // What these say below a warning may hold headers and statements, and with them secrets.
-        for quiet in ["h2=warn", "hyper=warn", "sqlx=warn"] {
-            filter = filter.add_directive(quiet.parse().expect("a constant directive"));
+        if filter.max_level_hint().is_none_or(|most| most >= LevelFilter::WARN) {
+            for quiet in ["h2=warn", "hyper=warn", "sqlx=warn"] {
+                filter = filter.add_directive(quiet.parse().expect("a constant directive"));
+            }
         }
         let logging =
             tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
