@@ -297,7 +297,7 @@ impl Config {
     }
 
     /// How much hashing may go on and wait. Unless the operator says otherwise, calls that wait for it take
-    /// half of the admission's places at most, and leave the others to requests that need no password.
+    /// half of a group's places at most, and leave the others to requests that need no password.
     pub fn passwords(&self) -> passwords::Config {
         let places = self.admission.concurrency.min(self.admission.group_concurrency);
         let queue = self.passwords.queue.unwrap_or(places / 2);

@@ -31,7 +31,7 @@ use threads::Threads;
 pub struct Config {
     /// Passwords hashed at once, each on a thread of its own; each takes 19 MiB while it is.
     pub concurrency: usize,
-    /// Passwords that wait for a thread; more are refused. Half of the admission's places if it is not set.
+    /// Passwords that wait for a thread; more are refused. Half of a group's places if it is not set.
     pub queue: Option<usize>,
     /// Milliseconds that a password waits for a thread before it is given up.
     pub wait_milliseconds: u64,
