@@ -409,3 +409,34 @@ pub(crate) fn assert_refused_build(folders: &[&str], words: &[&str]) {
         "{error}"
     );
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_more_connections_are_taken_than_files_may_be_open() {
+    for (limits, is_warned) in [("ulimit -n 300", true), ("ulimit -Sn 300", false)] {
+        let folder = folder();
+        let served = serve(folder.path(), &guests::guest("hello"));
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("{limits} && exec \"$0\" \"$@\"")]);
+        command.arg(served.get_program()).args(served.get_args()).current_dir(guests::root());
+        let serving = Serving::start(command);
+        let answer = reqwest::get(format!("{}/hello", serving.url)).await.expect("an answer");
+        assert_eq!(answer.status(), 200);
+        let (_, printed) = serving.stop("TERM");
+        let warned = printed.contains("too few files for http.connections");
+        assert_eq!(warned, is_warned, "{limits}: {printed}");
+    }
+}
+
+#[test]
+fn settings_of_http_that_nobody_could_be_served_with_are_named() {
+    let folder = folder();
+    let settings = folder.path().join("wharf.toml");
+    for (setting, words) in [
+        ("header_bytes = 0", "http.header_bytes is 0"),
+        ("write_seconds = 9223372036854775807", "http.write_seconds is more than a year"),
+    ] {
+        std::fs::write(&settings, format!("[http]\n{setting}\n")).expect("a file");
+        let mut command = serve(folder.path(), &guests::guest("hello"));
+        assert_refused(command.env("WHARF_CONFIG", &settings), &[words]);
+    }
+}

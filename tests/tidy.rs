@@ -61,8 +61,8 @@ fn only_a_few_rooms_know_wasmtime() {
 }
 
 #[test]
-fn only_what_computes_for_long_knows_how_the_system_shares_processors() {
-    assert_only("rustix", &["capabilities", "compiler"]);
+fn only_a_few_rooms_ask_the_system_for_limits() {
+    assert_only("rustix", &["capabilities", "cli", "compiler"]);
 }
 
 #[test]

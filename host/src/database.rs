@@ -22,6 +22,9 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Mutex;
+use tokio::task::AbortHandle;
+
 use lease::{Connection, Lease};
 pub use migrations::Migrations;
 pub use notices::{Notice, Notices};
@@ -54,6 +57,8 @@ pub struct Limits {
     pub wait: Duration,
     /// How long a statement runs.
     pub statement: Duration,
+    /// How long a transaction is open.
+    pub transaction: Duration,
     /// Rows of one result.
     pub rows: usize,
     /// Bytes of one result, counted over its values.
@@ -269,12 +274,20 @@ impl Database {
 
     /// Begins a transaction, which rolls back unless it is committed.
     pub async fn begin(&self) -> Result<Transaction, Failure> {
-        let begun = self.in_time(true, async {
+        let writes = self.group.as_ref().is_none_or(|group| group.tables.may_write());
+        let begun = self.in_time(writes, async {
             let mut lease = self.lease().await?;
-            lease.begin().await?;
+            lease.begin(writes).await?;
             Ok(lease)
         });
-        Ok(Transaction { lease: begun.await?, database: self.clone() })
+        let lease = Arc::new(Mutex::new(Some(begun.await?)));
+        let (most, held) = (self.limits.transaction, Arc::clone(&lease));
+        let end = tokio::spawn(async move {
+            tokio::time::sleep(most).await;
+            // Dropped, it is rolled back: whoever keeps it open keeps others from their locks.
+            held.lock().await.take();
+        });
+        Ok(Transaction { lease, end: end.abort_handle(), database: self.clone() })
     }
 
     /// Whether the database answers.
@@ -372,7 +385,10 @@ impl Database {
 /// Several statements that take effect together or not at all; dropping it rolls back.
 #[derive(Debug)]
 pub struct Transaction {
-    lease: Lease,
+    /// There until its time is over.
+    lease: Arc<Mutex<Option<Lease>>>,
+    /// Ends it when its time is over.
+    end: AbortHandle,
     database: Database,
 }
 
@@ -380,20 +396,31 @@ impl Transaction {
     /// As [`Database::query`], within the transaction.
     pub async fn query(&mut self, sql: &str, parameters: Vec<Value>) -> Result<Rows, Failure> {
         self.database.check(sql, &parameters)?;
-        let work = self.lease.query(sql, parameters, &self.database.limits);
+        let mut lease = self.lease.lock().await;
+        let lease = lease.as_mut().ok_or(Failure::Timeout)?;
+        let work = lease.query(sql, parameters, &self.database.limits);
         self.database.in_time(false, work).await
     }
 
     /// As [`Database::execute`], within the transaction.
     pub async fn execute(&mut self, sql: &str, parameters: Vec<Value>) -> Result<u64, Failure> {
         self.database.check(sql, &parameters)?;
-        self.database.in_time(false, self.lease.execute(sql, parameters)).await
+        let mut lease = self.lease.lock().await;
+        let lease = lease.as_mut().ok_or(Failure::Timeout)?;
+        self.database.in_time(false, lease.execute(sql, parameters)).await
     }
 
     /// Makes the changes durable.
-    pub async fn commit(mut self) -> Result<(), Failure> {
-        let committed = self.database.in_time(false, self.lease.commit()).await;
+    pub async fn commit(self) -> Result<(), Failure> {
+        let mut lease = self.lease.lock().await.take().ok_or(Failure::Timeout)?;
+        let committed = self.database.in_time(false, lease.commit()).await;
         committed.inspect(|()| self.database.outage.written())
+    }
+}
+
+impl Drop for Transaction {
+    fn drop(&mut self) {
+        self.end.abort();
     }
 }
 

@@ -28,15 +28,11 @@ use crate::capabilities::log::Log;
 use crate::capabilities::{self, Grant, Guest, Left};
 use crate::compiler::Artifact;
 use crate::tenant::Access;
-use limits::{MOST_ELEMENTS, MOST_INSTANCES, MOST_MEMORY, MOST_TABLES};
+use limits::{CORE_INSTANCES, MOST_ELEMENTS, MOST_INSTANCES, MOST_MEMORY, MOST_TABLES, SLOTS};
 use turns::Counted;
 
 pub use limits::{Allocations, Limits};
 pub use turns::Turns;
-
-/// Instances that may be alive at once in this process. A request holds one; the admission of
-/// each tenant keeps well below it.
-const SLOTS: u32 = 1000;
 
 /// The one engine of this process: types of two engines must never meet.
 #[derive(Clone)]
@@ -99,11 +95,11 @@ impl Engine {
 /// Where instances get their memory from.
 fn pool() -> PoolingAllocationConfig {
     let mut pool = PoolingAllocationConfig::new();
-    pool.total_component_instances(SLOTS)
-        .total_core_instances(SLOTS * 4)
-        .total_memories(SLOTS)
-        .total_tables(SLOTS * 4)
-        .total_stacks(SLOTS)
+    pool.total_component_instances(small(SLOTS))
+        .total_core_instances(small(CORE_INSTANCES))
+        .total_memories(small(SLOTS))
+        .total_tables(small(CORE_INSTANCES))
+        .total_stacks(small(SLOTS))
         .max_core_instances_per_component(small(MOST_INSTANCES))
         .max_memories_per_component(1)
         .max_memory_size(MOST_MEMORY)

@@ -15,7 +15,7 @@ use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hyper::Response;
 use hyper::header::HeaderValue;
@@ -28,6 +28,7 @@ use serde::Deserialize;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
+use tokio_rustls::server::TlsStream;
 
 use self::connections::Connections;
 use self::stream::Stream;
@@ -48,10 +49,16 @@ pub struct Config {
     pub headers: usize,
     /// Bytes of a request's path and query.
     pub url_bytes: usize,
-    /// Seconds in which a request's body must arrive.
+    /// Seconds in which a request's body must arrive, besides those that it takes at the slowest rate.
     pub body_seconds: u64,
+    /// Bytes a second that a body may come at, at the slowest.
+    pub body_bytes_per_second: u64,
     /// Bytes of a request's body, where a route does not say otherwise.
     pub body_bytes: usize,
+    /// Bytes of the bodies of all requests that are not answered yet.
+    pub bodies_bytes: usize,
+    /// The same of the requests of one address, or of one /64 network of IPv6.
+    pub bodies_bytes_per_address: usize,
     /// Seconds in which a client must take something of its answer.
     pub write_seconds: u64,
     /// Bytes of answers that clients have not taken yet, in all; small answers do not count.
@@ -80,7 +87,10 @@ impl Default for Config {
             headers: 100,
             url_bytes: 8 * 1024,
             body_seconds: 30,
+            body_bytes_per_second: 16 * 1024,
             body_bytes: 1024 * 1024,
+            bodies_bytes: 256 * 1024 * 1024,
+            bodies_bytes_per_address: 64 * 1024 * 1024,
             write_seconds: 30,
             unsent_bytes: 256 * 1024 * 1024,
             idle_seconds: 60,
@@ -102,6 +112,8 @@ impl Config {
     pub fn check(&self) -> Result<(), String> {
         let none = [
             ("header_seconds", self.header_seconds == 0),
+            ("header_bytes", self.header_bytes == 0),
+            ("body_bytes_per_second", self.body_bytes_per_second == 0),
             ("headers", self.headers == 0),
             ("url_bytes", self.url_bytes == 0),
             ("body_seconds", self.body_seconds == 0),
@@ -114,6 +126,18 @@ impl Config {
         if let Some((name, _)) = none.iter().find(|(_, is_none)| *is_none) {
             return Err(format!(
                 "http.{name} is 0, and no request could be answered; set it to 1 or more"
+            ));
+        }
+        let times = [
+            ("header_seconds", self.header_seconds),
+            ("body_seconds", self.body_seconds),
+            ("write_seconds", self.write_seconds),
+            ("idle_seconds", self.idle_seconds),
+            ("drain_seconds", self.drain_seconds),
+        ];
+        if let Some((name, _)) = times.iter().find(|(_, seconds)| *seconds > YEAR) {
+            return Err(format!(
+                "http.{name} is more than a year; write the seconds that somebody would wait"
             ));
         }
         if self.headers > framing::MOST_HEADERS {
@@ -138,6 +162,9 @@ impl Config {
     }
 }
 
+/// Seconds that nobody waits.
+const YEAR: u64 = 365 * 24 * 60 * 60;
+
 /// Bytes of a URL that hyper takes at most.
 const MOST_URL_BYTES: usize = 65_534;
 
@@ -146,6 +173,9 @@ const LEAST_BUFFER: usize = 8_192;
 
 /// Headers that hyper takes of HTTP/1 unless it is told otherwise.
 const USUAL_HEADERS: usize = 100;
+
+/// How often the log says that no connection can be accepted.
+const COMPLAINT: Duration = Duration::from_secs(10);
 
 /// How long a client of HTTP/2 that was told to go gets to go.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -193,6 +223,7 @@ pub async fn serve(
         }
     };
     let mut reload = pin!(reload);
+    let mut complained: Option<Instant> = None;
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
@@ -202,7 +233,10 @@ pub async fn serve(
                 }
                 // Out of descriptors, or the client is gone already: accepting at once again would spin.
                 Err(error) => {
-                    tracing::warn!(%error, "cannot accept a connection");
+                    if complained.is_none_or(|last| last.elapsed() > COMPLAINT) {
+                        tracing::warn!(%error, "cannot accept connections; raise the limit of open files, or lower http.connections");
+                        complained = Some(Instant::now());
+                    }
                     tokio::time::sleep(Duration::from_millis(50)).await;
                 }
             },
@@ -263,7 +297,7 @@ impl Listener {
             let mut peer = Peer { address: client, is_secure: false, strict_transport: None };
             match &self.tls {
                 None => self.speak(stream, peer, stop).await,
-                Some(tls) => match tls.shake_hands(stream).await {
+                Some(tls) => match agreed(tls, stream, stop.clone()).await {
                     Ok(stream) => {
                         peer.is_secure = true;
                         peer.strict_transport = tls.strict_transport();
@@ -302,7 +336,9 @@ impl Listener {
             tracing::debug!(%client, "a connection asked for nothing (http.header_seconds)");
             return;
         };
-        let patience = Duration::from_secs(config.write_seconds);
+        // Many clients' answers share a proxy's connection; it has times of its own for each of them.
+        let is_proxy = config.is_proxy(client.ip().to_canonical());
+        let patience = Duration::from_secs(if is_proxy { YEAR } else { config.write_seconds });
         let in_pieces = stream.is_http2().then_some(patience);
         let (app, told) = (Arc::clone(&self.app), Arc::clone(&traffic));
         let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
@@ -325,6 +361,18 @@ impl Listener {
         if let Err(reason) = ended {
             tracing::debug!(%client, reason, "a connection broke");
         }
+    }
+}
+
+/// Shakes hands, unless the host stops.
+async fn agreed(
+    tls: &Tls,
+    stream: TcpStream,
+    mut stop: watch::Receiver<bool>,
+) -> Result<TlsStream<TcpStream>, String> {
+    tokio::select! {
+        agreed = tls.shake_hands(stream) => agreed,
+        _ = stop.changed() => Err("the host stops".into()),
     }
 }
 

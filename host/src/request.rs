@@ -1,15 +1,14 @@
 //! The corridor: one request's walk from its head to its answer.
 
+mod body;
 mod inputs;
 
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
-use http_body_util::BodyExt as _;
-use hyper::body::{Body as _, Incoming};
+use bytes::Bytes;
+use hyper::body::Incoming;
 use hyper::header::{self, HeaderMap};
 use hyper::http::request::Parts;
 use hyper::{Method, Request, StatusCode};
@@ -26,9 +25,14 @@ use crate::listener::Peer;
 use crate::response::{self, Answer};
 use crate::router::{Found, Route};
 
+pub use body::Bodies;
+use body::Room;
+
 /// What is known of a request, besides its head, when it has arrived whole from a caller who may send it.
 struct Received {
     body: Bytes,
+    /// The memory that the body takes until the request is answered.
+    room: Room,
     /// The client's address.
     client: IpAddr,
     /// Whether the client speaks TLS, with this host or with a proxy in front.
@@ -80,12 +84,27 @@ async fn respond(
         return Ok(response::options(path, &allowed, &head.headers));
     }
     let found = app.router.find(head.method.as_str(), path)?;
-    let body = read(app, found.route, body).await?;
-    let caller = admit_caller(app, found.route, head, &body).await?;
     let client = inputs::client(peer.address.ip(), &head.headers, &app.http);
+    // Where the body holds no token, whoever may not call the route is known before it is read.
+    let early = if inputs::is_token_in_body(head) {
+        None
+    } else {
+        Some(admit_caller(app, found.route, head, &[]).await)
+    };
+    let (caller, refused) = match early {
+        Some(Ok(caller)) => (Some(caller), None),
+        Some(Err(refused)) => (None, Some(refused)),
+        None => (None, None),
+    };
+    let limit = found.route.body_limit.unwrap_or(app.http.body_bytes);
+    let (body, room) = body::read(app, limit, client, head, body, refused).await?;
+    let caller = match caller {
+        Some(caller) => caller,
+        None => admit_caller(app, found.route, head, &body).await?,
+    };
     let allowance = count(found.route, client, &caller)?;
     let is_secure = inputs::is_secure(peer, &head.headers, &app.http);
-    let received = Received { body, client, is_secure, caller, id: Arc::clone(id) };
+    let received = Received { body, room, client, is_secure, caller, id: Arc::clone(id) };
     let mut answer = if matches!(head.method, Method::GET | Method::HEAD) {
         call(app, found, head, received).await?
     } else {
@@ -130,7 +149,7 @@ async fn call(
     let Found { route, parameters } = found;
     let _place_of_group = route.served.admission.admit().await?;
     let _place_of_tenant = app.admission.admit().await?;
-    let Received { body, client, is_secure, caller, id } = received;
+    let Received { body, room: _room, client, is_secure, caller, id } = received;
     let (origin, address) = (origin(app, head, is_secure), client.to_string());
     let headers = headers(&head.headers);
     let method = if head.method == Method::HEAD { "GET" } else { head.method.as_str() };
@@ -196,39 +215,6 @@ async fn readiness(app: &App) -> Answer {
 
 fn told(status: StatusCode, text: &str) -> Answer {
     response::json_answer(status, &json!({ "status": text }))
-}
-
-/// Bytes of a body beyond its limit that are read and thrown away: a client that is still sending
-/// when the connection closes would lose the answer that tells it why.
-const LINGER: usize = 16 * 1024 * 1024;
-
-/// Reads the whole body, within the route's limit and in time.
-async fn read(app: &App, route: &Route, mut body: Incoming) -> Result<Bytes, Error> {
-    if body.is_end_stream() {
-        return Ok(Bytes::new());
-    }
-    let limit = route.body_limit.unwrap_or(app.http.body_bytes);
-    let read = async {
-        // One buffer, as large as the client announces: pieces that are joined at the end would be
-        // in memory twice.
-        let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
-        let mut whole = BytesMut::with_capacity(if announced > limit { 0 } else { announced });
-        let mut arrived = 0;
-        while let Some(frame) = body.frame().await {
-            let Ok(piece) = frame.map_err(|_| Error::BodyIncomplete)?.into_data() else { continue };
-            arrived += piece.len();
-            if arrived > limit.saturating_add(LINGER) {
-                break;
-            }
-            if arrived.max(announced) <= limit {
-                whole.extend_from_slice(&piece);
-            }
-        }
-        if arrived > limit { Err(Error::BodyTooLarge) } else { Ok(whole.freeze()) }
-    };
-    tokio::time::timeout(Duration::from_secs(app.http.body_seconds), read)
-        .await
-        .unwrap_or(Err(Error::Refused(Refusal::TooSlow)))
 }
 
 /// Counts the request towards what its caller may send in a minute.

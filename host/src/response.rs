@@ -168,7 +168,11 @@ fn refused(refusal: Refusal) -> Answer {
         }
         Refusal::TooSlow => (StatusCode::REQUEST_TIMEOUT, "Request Timeout".into()),
     };
-    json_answer(status, &json!({ "message": message }))
+    let mut answer = json_answer(status, &json!({ "message": message }));
+    // What the request said of its page is not known for certain, and nothing here is secret.
+    let any = HeaderValue::from_static("*");
+    answer.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, any);
+    answer
 }
 
 const RATE_LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");

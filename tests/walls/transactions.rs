@@ -139,3 +139,27 @@ async fn who_finds_all_connections_in_use_is_asked_to_come_back() {
         assert_eq!(told(&host, "SELECT 1").await, "\"1 rows\"");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_keeps_a_transaction_open_keeps_others_from_writing_for_a_moment_only() {
+    for host in hostile_on_both(|config| {
+        config.sql.transaction_milliseconds = 200;
+        config.limits.call_milliseconds = 20_000;
+    })
+    .await
+    {
+        let writes = async {
+            // The same row, which PostgreSQL locks as SQLite locks the file.
+            let sql = "INSERT INTO invitation_codes (code) VALUES ('abandoned') ON CONFLICT (code) DO NOTHING RETURNING code";
+            while told(&host, sql).await != "\"1 rows\"" {
+                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            }
+        };
+        let held = host.get("/transaction/sleep").answer();
+        tokio::select! {
+            biased;
+            answer = held => panic!("the guest was stopped before anybody could write: {answer:?}"),
+            () = async { tokio::time::sleep(std::time::Duration::from_millis(100)).await; writes.await } => {}
+        }
+    }
+}

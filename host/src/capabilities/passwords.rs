@@ -29,7 +29,8 @@ use threads::Threads;
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// Passwords hashed at once, each on a thread of its own; each takes 19 MiB while it is.
+    /// Passwords hashed at once, each on a thread of its own; each takes 19 MiB while it is, and up to 256 MiB
+    /// where a stored hash of another system asks for that.
     pub concurrency: usize,
     /// Passwords that wait for a thread; more are refused. Half of a group's places if it is not set.
     pub queue: Option<usize>,
@@ -49,6 +50,9 @@ impl Default for Config {
 
 /// A bcrypt hash of a higher cost would occupy a thread for seconds; such hashes are not accepted.
 const HIGHEST_BCRYPT_COST: u32 = 14;
+
+/// The highest cost that a sign-in that fails takes the time of: bcrypt's usual one is 10 or 12.
+const DECOY_COST: u32 = 12;
 
 /// KiB and passes of an argon2 hash that comes from elsewhere: four times the memory of PHP's default, and
 /// four times its passes.
@@ -119,7 +123,8 @@ impl Hasher {
         // A hash of unbearable cost is one that nobody has.
         let stored = stored.filter(|stored| is_known(stored));
         let cost = stored.and_then(bcrypt_cost).unwrap_or(0);
-        let highest = self.bcrypt_cost.fetch_max(cost, Ordering::Relaxed);
+        // What any component may have asked for must not make all sign-ins that fail take seconds.
+        let highest = self.bcrypt_cost.fetch_max(cost.min(DECOY_COST), Ordering::Relaxed);
         let compared = match stored {
             Some(stored) if cost > 0 => {
                 self.upgrade(password, bcrypt::verify(password, stored).unwrap_or(false))

@@ -3,6 +3,7 @@
 use std::io::IsTerminal as _;
 
 use clap::{Args, ValueEnum};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
@@ -82,8 +83,32 @@ impl Logging {
     }
 }
 
+/// Descriptors that are left for databases, files and children when connections have all others.
+const RESERVE: usize = 256;
+
+/// Takes as many descriptors as the system lets this process have, and no more connections than go with them.
+fn fit_descriptors(config: &mut Config) {
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    let raised = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
+    if let Err(error) = raised {
+        tracing::warn!(%error, "cannot raise the limit of open files");
+    }
+    let Some(most) = getrlimit(Resource::Nofile).current else { return };
+    let most = usize::try_from(most).unwrap_or(usize::MAX);
+    let connections = most.saturating_sub(RESERVE).max(most / 2);
+    if config.http.connections > connections {
+        tracing::warn!(
+            most,
+            connections,
+            "this process may open too few files for http.connections; raise the limit (ulimit -n, LimitNOFILE), or lower the setting"
+        );
+        config.http.connections = connections;
+    }
+}
+
 /// Serves until a signal says stop.
-pub(super) fn serve(config: Config) -> Result<(), String> {
+pub(super) fn serve(mut config: Config) -> Result<(), String> {
+    fit_descriptors(&mut config);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| format!("cannot start the runtime: {error}"))?;
     runtime.block_on(async {

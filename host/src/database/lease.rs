@@ -64,11 +64,12 @@ impl Lease {
         self.end_work([before; 2], done)
     }
 
-    /// Begins a transaction.
-    pub(super) async fn begin(&mut self) -> Result<(), Failure> {
+    /// Begins a transaction, which may write or only read.
+    pub(super) async fn begin(&mut self, writes: bool) -> Result<(), Failure> {
         let (connection, before) = self.begin_work()?;
-        // The write lock is taken now, so that no later statement finds the snapshot stale.
-        let begun = connection.run("BEGIN IMMEDIATE", "BEGIN").await;
+        // SQLite's write lock is taken now, so that no later statement finds the snapshot stale.
+        let sqlite = if writes { "BEGIN IMMEDIATE" } else { "BEGIN" };
+        let begun = connection.run(sqlite, "BEGIN").await;
         self.end_work([before, State::Transaction], begun)
     }
 

@@ -135,7 +135,7 @@ impl Outage {
             _ if state == before => {}
             State::Usable => tracing::info!(%database, "answers again"),
             State::Locked => {
-                tracing::error!(%database, "is locked by another process; writes are answered 503 until it is not, reads go on");
+                tracing::error!(%database, "is locked, by another process or a transaction that takes long; writes are answered 503 until it is not, reads go on");
             }
             State::Away => {
                 tracing::error!(%database, "does not answer; requests that need it are answered 503 until it does");

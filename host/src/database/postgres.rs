@@ -12,8 +12,9 @@ use sqlx::postgres::{
     PgArguments, PgConnectOptions, PgPoolOptions, PgRow, PgStatement, PgTypeInfo,
 };
 use sqlx::{
-    Arguments as _, AssertSqlSafe, Column as _, Connection as _, Either, Executor as _,
-    PgConnection, PgPool, Postgres, Row as _, Statement as _, TypeInfo as _, ValueRef as _,
+    Arguments as _, AssertSqlSafe, Column as _, ConnectOptions as _, Connection as _, Either,
+    Executor as _, PgConnection, PgPool, Postgres, Row as _, Statement as _, TypeInfo as _,
+    ValueRef as _,
 };
 
 use super::outage::{Probe, State};
@@ -72,7 +73,8 @@ impl Pool {
             "the database URL is not valid; it looks like postgres://user:password@host:5432/name"
                 .to_owned()
         })?;
-        let options = options.application_name("wharf").options([
+        // Statements may hold what is nobody else's business.
+        let options = options.disable_statement_logging().application_name("wharf").options([
             ("search_path", schema),
             ("statement_timeout", &limits.statement.as_millis().to_string()),
         ]);

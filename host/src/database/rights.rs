@@ -98,6 +98,14 @@ impl Tables {
         self.0.get(table).is_some_and(|rights| rights.has(right))
     }
 
+    /// Whether there is a right to change any table.
+    pub fn may_write(&self) -> bool {
+        let writes = |rights: &Rights| {
+            [Right::Insert, Right::Update, Right::Delete].iter().any(|right| rights.has(*right))
+        };
+        self.0.values().any(writes)
+    }
+
     /// The tables by name, each with the rights to it.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Rights)> {
         self.0.iter().map(|(table, rights)| (table.as_str(), rights))

@@ -15,8 +15,8 @@ use sqlx::sqlite::{
     SqliteSynchronous,
 };
 use sqlx::{
-    Arguments as _, AssertSqlSafe, Column as _, Connection as _, Row as _, Sqlite,
-    SqliteConnection, SqlitePool, TypeInfo as _, ValueRef as _,
+    Arguments as _, AssertSqlSafe, Column as _, ConnectOptions as _, Connection as _, Row as _,
+    Sqlite, SqliteConnection, SqlitePool, TypeInfo as _, ValueRef as _,
 };
 
 use super::outage::{Probe, State};
@@ -134,6 +134,8 @@ pub(super) async fn look(file: &Path) -> Result<(), String> {
 
 fn options(file: &Path, limits: &Limits) -> SqliteConnectOptions {
     let options = SqliteConnectOptions::new()
+        // Statements may hold what is nobody else's business.
+        .disable_statement_logging()
         .filename(file)
         .create_if_missing(true)
         .journal_mode(SqliteJournalMode::Wal)

@@ -49,6 +49,13 @@ impl Default for Limits {
     }
 }
 
+/// Instances that may be alive at once in this process. A request holds one; the admission of each tenant
+/// keeps well below it.
+pub(super) const SLOTS: usize = 1_000;
+
+/// The core instances that they are made of, together.
+pub(super) const CORE_INSTANCES: usize = 4 * SLOTS;
+
 /// The size of a memory slot in the pool.
 pub(super) const MOST_MEMORY: usize = 64 * 1024 * 1024;
 
@@ -77,6 +84,11 @@ impl Limits {
         over.map_or(Ok(()), |(name, value, most)| {
             Err(format!("limits.{name} is {value}, and no instance can have more than {most}; set it to that or less"))
         })
+    }
+
+    /// Calls for which the pool has memory at once, however large their components are.
+    pub fn most_calls(&self) -> usize {
+        (CORE_INSTANCES / self.instances.max(1)).min(SLOTS)
     }
 
     /// What says no to the instance of one call.

@@ -56,6 +56,8 @@ pub struct Tls {
     acceptor: TlsAcceptor,
     current: Arc<Current>,
     files: Files,
+    /// As the files were when they were first read.
+    known: State,
     handshake: Duration,
     strict_transport: Option<HeaderValue>,
 }
@@ -85,6 +87,8 @@ impl Tls {
             );
         }
         let provider = Arc::new(aws_lc_rs::default_provider());
+        // Looked at before they are read: what changes from here on is seen.
+        let known = files.state();
         let current = Arc::new(Current {
             certified: RwLock::new(files.read(&provider)?),
             provider: Arc::clone(&provider),
@@ -103,6 +107,7 @@ impl Tls {
             acceptor: TlsAcceptor::from(Arc::new(server)),
             current,
             files,
+            known,
             handshake: Duration::from_secs(config.handshake_seconds),
             strict_transport,
         }))
@@ -134,7 +139,7 @@ impl Tls {
     /// Reads the certificate again whenever one of its files has changed. A pair that cannot be used is
     /// logged, and the one before stays.
     pub(super) async fn reload_when_changed(&self) {
-        let mut known = self.files.state();
+        let mut known = self.known;
         loop {
             tokio::time::sleep(LOOK).await;
             let now = self.files.state();
@@ -191,6 +196,9 @@ impl fmt::Debug for Current {
     }
 }
 
+/// What changes when somebody writes to one of the two files, or puts another in its place.
+type State = [Option<(u64, u64, i64, i64)>; 2];
+
 /// Where the certificate and its key lie.
 struct Files {
     certificate: PathBuf,
@@ -198,8 +206,7 @@ struct Files {
 }
 
 impl Files {
-    /// What changes when somebody writes to a file, or puts another in its place.
-    fn state(&self) -> [Option<(u64, u64, i64, i64)>; 2] {
+    fn state(&self) -> State {
         let state = |file: &Path| {
             let metadata = std::fs::metadata(file).ok()?;
             Some((metadata.ino(), metadata.len(), metadata.mtime(), metadata.mtime_nsec()))

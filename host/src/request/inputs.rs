@@ -26,6 +26,15 @@ pub(super) fn token<'a>(head: &'a Parts, body: &'a [u8]) -> Option<Cow<'a, str>>
         .or_else(|| cookie(&head.headers).map(Cow::Borrowed))
 }
 
+/// Whether a token may stand in the body: where no other place holds one that comes before it, and the
+/// body's kind is one that is looked into.
+pub(super) fn is_token_in_body(head: &Parts) -> bool {
+    head.uri.path().starts_with(MANY_PLACES)
+        && bearer(&head.headers).is_none()
+        && form_field(head.uri.query().unwrap_or_default().as_bytes()).is_none()
+        && kind_of_body(&head.headers).is_some()
+}
+
 /// The client's address: the sender's or, where that is a proxy that the operator trusts, the last one
 /// of `x-forwarded-for` that is none.
 pub(super) fn client(sender: IpAddr, headers: &HeaderMap, http: &listener::Config) -> IpAddr {
@@ -76,20 +85,30 @@ fn form_field(form: &[u8]) -> Option<Cow<'_, str>> {
         .map(|(_, value)| value)
 }
 
+/// The kinds of bodies that are looked into.
+enum Kind {
+    Json,
+    Form,
+}
+
+fn kind_of_body(headers: &HeaderMap) -> Option<Kind> {
+    let kind = headers.get(header::CONTENT_TYPE)?.to_str().ok()?.trim().to_ascii_lowercase();
+    if kind.contains("json") {
+        return Some(Kind::Json);
+    }
+    kind.starts_with("application/x-www-form-urlencoded").then_some(Kind::Form)
+}
+
 fn body_field<'a>(headers: &HeaderMap, body: &'a [u8]) -> Option<Cow<'a, str>> {
     /// All else is passed over without being kept: whoever sent it has not been counted yet.
     #[derive(Deserialize)]
     struct Body {
         token: Option<String>,
     }
-    let kind = headers.get(header::CONTENT_TYPE)?.to_str().ok()?.trim().to_ascii_lowercase();
-    if kind.contains("json") {
-        return serde_json::from_slice::<Body>(body).ok()?.token.map(Cow::Owned);
+    match kind_of_body(headers)? {
+        Kind::Json => serde_json::from_slice::<Body>(body).ok()?.token.map(Cow::Owned),
+        Kind::Form => form_field(body),
     }
-    if kind.starts_with("application/x-www-form-urlencoded") {
-        return form_field(body);
-    }
-    None
 }
 
 fn cookie(headers: &HeaderMap) -> Option<&str> {

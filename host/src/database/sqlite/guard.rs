@@ -121,7 +121,10 @@ extern "C" fn free(watch: *mut c_void) {
 /// Notes when a statement begins. Programs within it, such as those of foreign keys, come as comments.
 extern "C" fn begin(_: c_uint, watch: *mut c_void, _: *mut c_void, sql: *mut c_void) -> c_int {
     if !text(sql.cast_const().cast()).starts_with("--") {
-        of(watch).begun.set(Some(Instant::now()));
+        let watch = of(watch);
+        watch.begun.set(Some(Instant::now()));
+        // A statement that was refused, and that nobody has asked about, is not this one.
+        watch.refused.take();
     }
     0
 }

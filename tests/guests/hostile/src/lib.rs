@@ -28,6 +28,7 @@ const ENDPOINTS: &[Endpoint] = &[
     Endpoint::get("/random", too_random).summary("Asks for more randomness than one call gives."),
     Endpoint::get("/transaction", abandon).summary("Leaves a transaction open."),
     Endpoint::get("/transaction/trap", abandon_and_trap).summary("Traps within a transaction."),
+    Endpoint::get("/transaction/sleep", hold).summary("Keeps a transaction's locks for an hour."),
     Endpoint::get("/transactions", two).summary("Begins a transaction within another."),
     Endpoint::post("/statement", statement).summary("Sends any statement."),
     Endpoint::get("/count", count).summary("Counts in the cache."),
@@ -177,6 +178,11 @@ fn abandon(_: &Request) -> Result<Response, Error> {
 fn abandon_and_trap(_: &Request) -> Result<Response, Error> {
     let _transaction = write()?;
     panic!("within a transaction")
+}
+
+fn hold(request: &Request) -> Result<Response, Error> {
+    let _transaction = write()?;
+    sleep(request)
 }
 
 fn two(_: &Request) -> Result<Response, Error> {
