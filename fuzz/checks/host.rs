@@ -121,13 +121,11 @@ pub fn path(bytes: &[u8]) {
         }
     }
     let found = templates.at(path);
-    if let Some((template, parameters)) = &found {
-        assert_eq!(
-            parameters.len(),
-            template.matches('{').count() - 2 * template.matches("{{").count()
-        );
+    // Templates with more than a parameter in a segment, or a brace in its name, are beyond this reading of them.
+    if let Some((template, parameters)) = found.as_ref().filter(|(template, _)| is_plain(template))
+    {
+        assert_eq!(parameters.len(), template.matches('{').count());
     }
-    // Templates with more than a parameter in a segment are beyond this reading of them.
     if entered.iter().all(|template| is_plain(template)) {
         let best = entered
             .iter()
