@@ -50,6 +50,7 @@ impl<T> Templates<T> {
     /// # Errors
     /// What is wrong with it, by itself or beside those that are there.
     pub fn insert(&mut self, template: String, leads_to: T) -> Result<(), String> {
+        check(&template)?;
         self.0.insert(template, leads_to).map_err(|error| error.to_string())
     }
 
@@ -62,6 +63,31 @@ impl<T> Templates<T> {
         let parameters = found.params.iter().map(|(name, value)| (name.to_owned(), decode(value)));
         Some((found.value, parameters.collect()))
     }
+}
+
+/// Parameters of one template; more than some make matchit panic.
+const MOST_PARAMETERS: usize = 16;
+
+/// Refuses what is no template: braces stand around the names of a few parameters, and nowhere else.
+fn check(template: &str) -> Result<(), String> {
+    let (mut rest, mut parameters) = (template, 0);
+    while let Some(brace) = rest.find(['{', '}']) {
+        let parameter = rest[brace..].strip_prefix('{').and_then(|rest| rest.split_once('}'));
+        let Some((name, behind)) = parameter else {
+            return Err("its braces do not match".to_owned());
+        };
+        let name = name.strip_prefix('*').unwrap_or(name);
+        if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        {
+            return Err("a parameter's name is made of letters, digits and underscores".to_owned());
+        }
+        parameters += 1;
+        rest = behind;
+    }
+    if parameters > MOST_PARAMETERS {
+        return Err(format!("it has more than {MOST_PARAMETERS} parameters"));
+    }
+    Ok(())
 }
 
 /// The routes that share a path template.
