@@ -116,8 +116,12 @@ pub fn path(bytes: &[u8]) {
     let mut templates = Templates::default();
     let mut entered = Vec::new();
     for template in TEMPLATES.into_iter().chain(further.split('\n').take(20)) {
-        if templates.insert(template.to_owned(), template).is_ok() {
+        // A router that has refused a template is thrown away, as the host does with it.
+        let mut next = Templates::default();
+        let all = entered.iter().copied().chain([template]);
+        if all.into_iter().all(|template| next.insert(template.to_owned(), template).is_ok()) {
             entered.push(template);
+            templates = next;
         }
     }
     let found = templates.at(path);
