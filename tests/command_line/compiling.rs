@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::process::Command;
 
-use super::{assert_refused, folder, serve};
+use super::{Serving, assert_refused, folder, serve};
+use crate::support::guests::{self, wharf};
 
 /// A component of one function in which every block depends on every other: it has so many blocks.
 fn bomb(blocks: usize) -> Vec<u8> {
@@ -35,7 +36,7 @@ fn with(folder: &Path, bytes: &[u8], settings: &str) -> Command {
     let file = folder.join("wharf.toml");
     std::fs::write(&file, settings).expect("a file");
     let mut command = serve(folder, &components);
-    command.env("WHARF_CONFIG", file).env("WHARF_CACHE", folder.join("cache"));
+    command.env("WHARF_CONFIG", file);
     command
 }
 
@@ -79,4 +80,19 @@ fn components_and_what_they_become_have_a_size() {
         &mut with(folder.path(), &small, code),
         &["stranger", "more than 1000 bytes of machine code (compile.artifact_bytes)"],
     );
+}
+
+/// A start that was cut off may leave the file empty: whoever knows that could sign machine code.
+#[test]
+fn a_key_of_artifacts_that_is_none_is_replaced() {
+    let folder = folder();
+    let cache = folder.path().join("cache");
+    std::fs::create_dir_all(&cache).expect("a folder");
+    std::fs::write(cache.join("artifacts.key"), b"").expect("a file");
+    let mut command = wharf();
+    command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(folder.path().join("data"));
+    command.arg("--components").arg(guests::guest("hello")).arg("--cache").arg(&cache);
+    Serving::start(command).stop("TERM");
+    let key = std::fs::read(cache.join("artifacts.key")).expect("a key");
+    assert_eq!(key.len(), 32);
 }
