@@ -1,5 +1,6 @@
 //! How much may be going on at once, and how often somebody may call: a [`Permit`] per call, freed on drop.
 
+pub mod shares;
 pub mod throttle;
 
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::admission::Admission;
+use crate::admission::shares::Shares;
 use crate::admission::throttle::{self, Throttle};
 use crate::bindings::exports::wharf::plugin::handler::Route;
 use crate::blobs::Blobs;
@@ -25,7 +26,6 @@ use crate::database::{Database, Limits, Location, Migrations};
 use crate::identity::{Caller, Issuer, Keys};
 use crate::instance::{Engine, Revision, Turns};
 use crate::listener;
-use crate::request::Bodies;
 use crate::response::Unsent;
 use crate::router::Router;
 use crate::tenant::{Access, Served, Tenant};
@@ -45,8 +45,8 @@ pub struct App {
     pub http: listener::Config,
     /// The memory that answers may take until they are sent.
     pub unsent: Unsent,
-    /// What requests hold that are not answered yet.
-    pub bodies: Arc<Bodies>,
+    /// The memory that bodies take of requests that are not answered yet.
+    pub bodies: Arc<Shares>,
     /// The address that is listened on.
     pub address: SocketAddr,
 }
@@ -89,7 +89,7 @@ impl App {
             admission: Admission::of_tenant(config.admission),
             http: config.http.clone(),
             unsent: Unsent::new(config.http.unsent_bytes),
-            bodies: Bodies::new(&config.http),
+            bodies: Shares::new(config.http.bodies_bytes, config.http.bodies_bytes_per_address),
             address,
         };
         Ok(Built { app, made_up_password })
@@ -198,7 +198,7 @@ async fn load_groups(
 
 async fn load_group(
     engine: &Engine,
-    compiler: &Arc<Compiler>,
+    compiler: &Compiler,
     config: &Config,
     tenant: &Tenant,
     (name, access): (&str, &Access),

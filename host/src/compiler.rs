@@ -9,7 +9,6 @@ mod child;
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde::Deserialize;
@@ -79,7 +78,7 @@ impl Compiler {
         folder: &Path,
         program: &Path,
         config: Config,
-    ) -> Result<Arc<Self>, String> {
+    ) -> Result<Self, String> {
         let unwritable = |error: std::io::Error| {
             format!(
                 "cannot write to the cache {}: {error}; make it writable or choose another with --cache",
@@ -89,7 +88,7 @@ impl Compiler {
         std::fs::create_dir_all(folder).map_err(unwritable)?;
         let key = key(&folder.join("artifacts.key")).map_err(unwritable)?;
         let (folder, program) = (folder.to_owned(), program.to_owned());
-        Ok(Arc::new(Compiler { engine, folder, key, config, program }))
+        Ok(Compiler { engine, folder, key, config, program })
     }
 
     /// Loads what was compiled from these bytes before, or compiles them. Takes seconds in the latter case.

@@ -438,6 +438,11 @@ fn no_such_table<'a>(
     )
 }
 
+/// Connections of a pool that somebody uses.
+fn in_use<D: sqlx::Database>(pool: &sqlx::Pool<D>) -> usize {
+    (pool.size() as usize).saturating_sub(pool.num_idle())
+}
+
 /// Whether a statement that may be sent changes rows. One that begins with WITH is taken to read.
 fn writes(sql: &str) -> bool {
     let keyword = sql.trim_start().get(..6).unwrap_or_default();

@@ -1,10 +1,9 @@
 //! Bind, accept, speak HTTP/1.1 or HTTP/2 over TCP or TLS, and drain.
 //!
-//! A connection is counted in ([`connections`]), shakes hands where TLS is spoken ([`tls`]), and is read
+//! A connection is counted in ([`Shares`]), shakes hands where TLS is spoken ([`tls`]), and is read
 //! through a [`stream`] that refuses what could be read in two ways ([`framing`]) and what asks for
 //! nothing ([`frames`]) before hyper sees it. Its [`traffic`] says when it has been idle for too long.
 
-mod connections;
 mod frames;
 mod framing;
 mod stream;
@@ -30,10 +29,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio_rustls::server::TlsStream;
 
-use self::connections::Connections;
 use self::stream::Stream;
 use self::tls::Tls;
 use self::traffic::{Outgoing, Traffic};
+use crate::admission::shares::Shares;
 use crate::app::App;
 use crate::{request, response};
 
@@ -162,8 +161,8 @@ impl Config {
     }
 }
 
-/// Seconds that nobody waits.
-const YEAR: u64 = 365 * 24 * 60 * 60;
+/// A year, in seconds: longer than anybody waits.
+pub const YEAR: u64 = 365 * 24 * 60 * 60;
 
 /// Bytes of a URL that hyper takes at most.
 const MOST_URL_BYTES: usize = 65_534;
@@ -194,7 +193,7 @@ pub struct Peer {
 /// What all connections share.
 struct Listener {
     app: Arc<App>,
-    connections: Arc<Connections>,
+    connections: Arc<Shares>,
     tls: Option<Tls>,
     http1: http1::Builder,
     http2: http2::Builder<TokioExecutor>,
@@ -209,7 +208,7 @@ pub async fn serve(
 ) {
     let config = &app.http;
     let shared = Arc::new(Listener {
-        connections: Connections::new(config),
+        connections: Shares::new(config.connections, config.connections_per_address),
         http1: http1(config),
         http2: http2(config),
         tls,
@@ -285,15 +284,18 @@ impl Listener {
         stop: watch::Receiver<bool>,
         open: mpsc::Sender<Infallible>,
     ) {
-        let Some(admitted) = self.connections.admit(client.ip()) else {
+        let address = client.ip().to_canonical();
+        // Behind a proxy stand many clients.
+        let mut place = self.connections.of((!self.app.http.is_proxy(address)).then_some(address));
+        if !place.take(1) {
             tracing::debug!(%client, "a connection too many (http.connections, http.connections_per_address)");
             self.turn_away(&stream);
             return;
-        };
+        }
         // Answers are written whole: waiting for more to send would only delay them.
         let _ = stream.set_nodelay(true);
         tokio::spawn(async move {
-            let (_admitted, _open) = (admitted, open);
+            let (_place, _open) = (place, open);
             let mut peer = Peer { address: client, is_secure: false, strict_transport: None };
             match &self.tls {
                 None => self.speak(stream, peer, stop).await,

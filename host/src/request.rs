@@ -14,6 +14,7 @@ use hyper::http::request::Parts;
 use hyper::{Method, Request, StatusCode};
 use serde_json::json;
 
+use crate::admission::shares::Share;
 use crate::admission::throttle::{Allowance, Bucket};
 use crate::app::App;
 use crate::bindings::exports::wharf::plugin::handler::Throttle;
@@ -25,14 +26,11 @@ use crate::listener::Peer;
 use crate::response::{self, Answer};
 use crate::router::{Found, Route};
 
-pub use body::Bodies;
-use body::Room;
-
 /// What is known of a request, besides its head, when it has arrived whole from a caller who may send it.
 struct Received {
     body: Bytes,
     /// The memory that the body takes until the request is answered.
-    room: Room,
+    room: Share,
     /// The client's address.
     client: IpAddr,
     /// Whether the client speaks TLS, with this host or with a proxy in front.
@@ -91,10 +89,9 @@ async fn respond(
     } else {
         Some(admit_caller(app, found.route, head, &[]).await)
     };
-    let (caller, refused) = match early {
-        Some(Ok(caller)) => (Some(caller), None),
-        Some(Err(refused)) => (None, Some(refused)),
-        None => (None, None),
+    let (caller, refused) = match early.transpose() {
+        Ok(caller) => (caller, None),
+        Err(refused) => (None, Some(refused)),
     };
     let limit = found.route.body_limit.unwrap_or(app.http.body_bytes);
     let (body, room) = body::read(app, limit, client, head, body, refused).await?;

@@ -17,8 +17,14 @@ pub struct OpenTransaction {
 /// one, and what it has spent.
 pub struct Transactions {
     open: ResourceTable,
+    spent: Spent,
+}
+
+/// What a request has spent of its share.
+#[derive(Default)]
+struct Spent {
     statements: u32,
-    spent: Duration,
+    time: Duration,
 }
 
 impl Default for Transactions {
@@ -26,26 +32,27 @@ impl Default for Transactions {
         let mut open = ResourceTable::new();
         // A second one would wait for the first one's locks for ever.
         open.set_max_capacity(1);
-        Transactions { open, statements: 0, spent: Duration::ZERO }
+        Transactions { open, spent: Spent::default() }
     }
 }
 
-impl Transactions {
+impl Spent {
     /// Does what a request asks of the database, and counts it towards what one request may take.
     async fn spend<T>(
+        &mut self,
         limits: &Limits,
-        (statements, spent): (&mut u32, &mut Duration),
         work: impl Future<Output = Result<T, Failure>>,
     ) -> Result<T, Error> {
-        if *statements == limits.request_statements {
+        if self.statements == limits.request_statements {
             return Err(Error::Denied(format!(
-                "a request sends at most {statements} statements (sql.request_statements)"
+                "a request sends at most {} statements (sql.request_statements)",
+                limits.request_statements
             )));
         }
-        *statements += 1;
+        self.statements += 1;
         let begun = Instant::now();
-        let done = tokio::time::timeout(limits.request.saturating_sub(*spent), work).await;
-        *spent += begun.elapsed();
+        let done = tokio::time::timeout(limits.request.saturating_sub(self.time), work).await;
+        self.time += begun.elapsed();
         done.unwrap_or(Err(Failure::Timeout)).map_err(error)
     }
 }
@@ -61,8 +68,7 @@ impl Database<'_> {
         &mut self,
         work: impl Future<Output = Result<T, Failure>>,
     ) -> Result<T, Error> {
-        let Transactions { statements, spent, .. } = self.request;
-        Transactions::spend(self.database.limits(), (statements, spent), work).await
+        self.request.spent.spend(self.database.limits(), work).await
     }
 
     /// As [`Database::spend`], for work on the transaction that the request holds.
@@ -71,10 +77,9 @@ impl Database<'_> {
         this: &Resource<OpenTransaction>,
         work: impl AsyncFnOnce(&mut store::Transaction) -> Result<T, Failure>,
     ) -> wasmtime::Result<Result<T, Error>> {
-        let Transactions { open, statements, spent } = self.request;
+        let Transactions { open, spent } = self.request;
         let transaction = &mut open.get_mut(this)?.transaction;
-        let limits = self.database.limits();
-        Ok(Transactions::spend(limits, (statements, spent), work(transaction)).await)
+        Ok(spent.spend(self.database.limits(), work(transaction)).await)
     }
 }
 

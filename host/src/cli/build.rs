@@ -1,8 +1,6 @@
 //! `wharf build`: component crates → components, with what makes instances quick.
 
-use std::fs::Permissions;
-use std::io::{ErrorKind, Write as _};
-use std::os::unix::fs::PermissionsExt as _;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -234,13 +232,7 @@ fn read(file: &Path) -> Result<Vec<u8>, String> {
 
 /// Replaces a file in one step, since a host may be reading it. Returns its size in bytes.
 fn deliver(bytes: &[u8], place: &Path) -> Result<usize, String> {
-    let folder = place.parent().unwrap_or(Path::new("."));
-    let mut temporary = tempfile::Builder::new()
-        .permissions(Permissions::from_mode(0o644))
-        .tempfile_in(folder)
-        .map_err(|error| unwritable(place, &error))?;
-    temporary.write_all(bytes).map_err(|error| unwritable(place, &error))?;
-    temporary.persist(place).map_err(|error| unwritable(place, &error.error))?;
+    super::replace(place, 0o644, bytes).map_err(|error| unwritable(place, &error))?;
     Ok(bytes.len())
 }
 

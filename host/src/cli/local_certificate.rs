@@ -1,12 +1,14 @@
 //! A certificate for this machine's own names, which `wharf dev --tls` makes and keeps.
 
-use std::fs::{DirBuilder, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::fs::DirBuilder;
+use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use rcgen::{CertificateParams, DnType, KeyPair};
+
+use super::replace;
 
 /// The names that it is for.
 const NAMES: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
@@ -44,8 +46,8 @@ impl LocalCertificate {
             let (certificate, key) =
                 make().map_err(|error| format!("cannot make a local certificate: {error}"))?;
             let made = DirBuilder::new().recursive(true).mode(0o700).create(&folder);
-            made.and_then(|()| write(&local.key, 0o600, &key))
-                .and_then(|()| write(&local.certificate, 0o644, &certificate))
+            made.and_then(|()| replace(&local.key, 0o600, key.as_bytes()))
+                .and_then(|()| replace(&local.certificate, 0o644, certificate.as_bytes()))
                 .map_err(unwritable)?;
         }
         Ok(local)
@@ -73,14 +75,4 @@ fn make() -> Result<(String, String), rcgen::Error> {
     certificate.not_after = (SystemTime::now() + VALID).into();
     let certificate = certificate.self_signed(&key)?;
     Ok((certificate.pem(), key.serialize_pem()))
-}
-
-/// Puts a file in place whole: whoever reads it finds the old one or the new one.
-fn write(file: &Path, mode: u32, text: &str) -> io::Result<()> {
-    let unfinished = file.with_extension("new");
-    let _ = std::fs::remove_file(&unfinished);
-    let mut new = OpenOptions::new().write(true).create_new(true).mode(mode).open(&unfinished)?;
-    new.write_all(text.as_bytes())?;
-    new.sync_all()?;
-    std::fs::rename(unfinished, file)
 }

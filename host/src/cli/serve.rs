@@ -12,6 +12,7 @@ use super::Settings;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::host::{Figures, Host};
+use crate::listener;
 
 #[derive(Args)]
 pub(super) struct Serve {
@@ -41,15 +42,12 @@ enum LogFormat {
     Json,
 }
 
-/// A year, in seconds.
-const YEAR: u64 = 365 * 24 * 60 * 60;
-
 impl Serve {
     pub(super) fn run(self) -> Result<(), String> {
         self.logging.start("info")?;
         let mut config = self.settings.config()?;
         config.throttle.enabled.get_or_insert(true);
-        config.tls.hsts_seconds.get_or_insert(YEAR);
+        config.tls.hsts_seconds.get_or_insert(listener::YEAR);
         let is_plain = config.tls.certificate.is_none() && config.http.proxies.is_empty();
         if is_plain && !config.listen.ip().is_loopback() {
             tracing::warn!(

@@ -162,7 +162,7 @@ impl Pool {
     }
 
     pub(super) fn in_use(&self) -> usize {
-        (self.connections.size() as usize).saturating_sub(self.connections.num_idle())
+        super::in_use(&self.connections)
     }
 
     pub(super) async fn close(&self) {

@@ -1,8 +1,6 @@
 //! A request's body: read whole, within its limit and in time, and within what all bodies may take together.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -12,85 +10,13 @@ use hyper::header;
 use hyper::http::request::Parts;
 use tokio::time::Instant;
 
-use crate::admission::throttle::network;
+use crate::admission::shares::Share;
 use crate::app::App;
 use crate::error::{Error, Refusal};
-use crate::listener;
 
 /// Bytes of a body that are read and thrown away once it is known that it will not be taken: a client
 /// that is still sending when the connection closes would lose the answer that tells it why.
 const LINGER: usize = 16 * 1024 * 1024;
-
-/// The memory that bodies take whose requests are not answered yet: in all, and of each address.
-pub struct Bodies {
-    most: usize,
-    most_of_address: usize,
-    held: Mutex<Held>,
-}
-
-#[derive(Default)]
-struct Held {
-    all: usize,
-    of_address: HashMap<u128, usize>,
-}
-
-impl Bodies {
-    /// None yet, and as much at most as the settings say.
-    pub fn new(config: &listener::Config) -> Arc<Self> {
-        Arc::new(Bodies {
-            most: config.bodies_bytes,
-            most_of_address: config.bodies_bytes_per_address,
-            held: Mutex::default(),
-        })
-    }
-
-    fn held(&self) -> MutexGuard<'_, Held> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// The room that one body takes, free again when it is dropped.
-pub(super) struct Room {
-    bodies: Arc<Bodies>,
-    network: u128,
-    bytes: usize,
-}
-
-impl Room {
-    /// Takes more, unless there is not as much left.
-    fn grow(&mut self, bytes: usize) -> Result<(), Error> {
-        let mut held = self.bodies.held();
-        let of_address = held.of_address.get(&self.network).copied().unwrap_or(0);
-        if held.all + bytes > self.bodies.most || of_address + bytes > self.bodies.most_of_address {
-            return Err(Error::Overloaded);
-        }
-        held.all += bytes;
-        held.of_address.insert(self.network, of_address + bytes);
-        self.bytes += bytes;
-        Ok(())
-    }
-
-    fn clear(&mut self) {
-        let bytes = std::mem::take(&mut self.bytes);
-        if bytes == 0 {
-            return;
-        }
-        let mut held = self.bodies.held();
-        held.all -= bytes;
-        let left = held.of_address.get(&self.network).map_or(0, |of_address| of_address - bytes);
-        if left == 0 {
-            held.of_address.remove(&self.network);
-        } else {
-            held.of_address.insert(self.network, left);
-        }
-    }
-}
-
-impl Drop for Room {
-    fn drop(&mut self) {
-        self.clear();
-    }
-}
 
 /// Reads the whole body of a client's. One that `refused` says will not be taken, or that turns out to be
 /// too large or one too many, is thrown away as it comes.
@@ -101,9 +27,8 @@ pub(super) async fn read(
     head: &Parts,
     body: Incoming,
     refused: Option<Error>,
-) -> Result<(Bytes, Room), Error> {
-    let bodies = Arc::clone(&app.bodies);
-    let room = Room { bodies, network: network(client), bytes: 0 };
+) -> Result<(Bytes, Share), Error> {
+    let room = app.bodies.of(Some(client));
     let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
     let refused = refused.or((announced > limit).then_some(Error::BodyTooLarge));
     if body.is_end_stream() {
@@ -118,7 +43,7 @@ pub(super) async fn read(
 
 /// A body that is on its way.
 struct Reading {
-    room: Room,
+    room: Share,
     limit: usize,
     whole: BytesMut,
     /// Why it will not be taken, once that is known.
@@ -126,7 +51,7 @@ struct Reading {
 }
 
 impl Reading {
-    async fn all(mut self, app: &App, mut body: Incoming) -> Result<(Bytes, Room), Error> {
+    async fn all(mut self, app: &App, mut body: Incoming) -> Result<(Bytes, Share), Error> {
         let (began, http) = (Instant::now(), &app.http);
         let rate = http.body_bytes_per_second.max(1);
         let mut arrived = 0;
@@ -155,8 +80,10 @@ impl Reading {
         }
         let taken = if arrived > self.limit {
             Err(Error::BodyTooLarge)
+        } else if self.room.take(piece.len()) {
+            Ok(())
         } else {
-            self.room.grow(piece.len())
+            Err(Error::Overloaded)
         };
         if let Err(refused) = taken {
             self.refused = Some(refused);
