@@ -223,7 +223,7 @@ fn an_import_that_is_not_offered_is_named() {
 #[test]
 fn two_components_that_claim_one_route_are_named() {
     let folder = folder();
-    let hello = std::fs::read(guests::guest("hello").join("hello.wasm")).expect("a component");
+    let hello = guests::bare("hello");
     std::fs::write(folder.path().join("first.wasm"), &hello).expect("a file");
     std::fs::write(folder.path().join("second.wasm"), &hello).expect("a file");
     assert_refused(
@@ -439,4 +439,21 @@ fn settings_of_http_that_nobody_could_be_served_with_are_named() {
         let mut command = serve(folder.path(), &guests::guest("hello"));
         assert_refused(command.env("WHARF_CONFIG", &settings), &[words]);
     }
+}
+
+/// Editors complete and check manifests by the file in the repository.
+#[test]
+fn the_schema_of_manifests_is_the_one_in_the_repository() {
+    let printed = wharf().arg("schema").output().expect("wharf runs");
+    let file = std::fs::read_to_string(guests::root().join("wharf-plugin.schema.json"));
+    assert_eq!(
+        String::from_utf8_lossy(&printed.stdout),
+        file.expect("the schema"),
+        "run: wharf schema > wharf-plugin.schema.json"
+    );
+    let schema: serde_json::Value = serde_json::from_slice(&printed.stdout).expect("JSON");
+    for key in ["group", "grants", "tables", "settings", "smoke", "middleware"] {
+        assert!(schema["properties"][key]["description"].is_string(), "{key} is described");
+    }
+    assert_eq!(schema["additionalProperties"], false);
 }

@@ -129,6 +129,17 @@ fn components_that_attack_when_they_are_loaded_are_refused() {
 
 /// What wasmtime is built with: what is not there cannot be attacked.
 #[test]
+fn a_component_that_begins_with_more_memory_than_it_may_have_is_refused() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let settings = folder.path().join("wharf.toml");
+    std::fs::write(&settings, "limits.memory_bytes = 65536").expect("a file");
+    let mut command = serve(folder.path(), &guests::guest("hello"));
+    let words =
+        ["hello", "begins with", "bytes of memory and may have 65536", "limits.memory_bytes"];
+    assert_refused(command.env("WHARF_CONFIG", settings), &words);
+}
+
+#[test]
 fn wasmtime_has_these_features_and_no_more() {
     let features = [
         "addr2line",

@@ -1,16 +1,18 @@
 //! What tests share: hosts of their own, on databases of their own, and how to ask them.
 
 mod answer;
+pub mod deploying;
 pub mod files;
 pub mod frames;
 pub mod guests;
+pub mod languages;
 pub mod postgres;
 pub mod raw;
 pub mod serving;
 pub mod socket;
 pub mod tools;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -24,12 +26,15 @@ use sqlx::{Connection as _, Executor as _, PgConnection, SqliteConnection};
 use tempfile::TempDir;
 use wharf::database::{Database, Location, Migrations, Rows, Value};
 use wharf::router::Listed;
-use wharf::{Clock, Config, Host};
+use wharf::{Clock, Config, Host, admin};
 
 pub use answer::{Answer, Ask};
 
 /// The time at which tests begin, in unix seconds: 2023-11-14T22:13:20Z.
 pub const START: i64 = 1_700_000_000;
+
+/// A port that is free, on this machine alone.
+const ANY_PORT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
 /// The password of the first admin.
 pub const ADMIN_PASSWORD: &str = "admins-password";
@@ -87,11 +92,12 @@ impl TestHost {
     pub async fn with(change: impl FnOnce(&mut Config)) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let mut config = Config {
-            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            listen: ANY_PORT,
             data: folder.path().join("data"),
             cache: Some(guests::cache()),
             components: guests::built_in(),
             program: guests::program(),
+            admin: admin::Config { listen: Some(ANY_PORT), ..admin::Config::default() },
             admin_password: Some(ADMIN_PASSWORD.into()),
             captcha_reveal: true,
             ..Config::default()
@@ -102,6 +108,19 @@ impl TestHost {
         let client =
             reqwest::Client::builder().timeout(Duration::from_mins(1)).build().expect("a client");
         TestHost { host: Some(host), config, clock, client, folder }
+    }
+
+    /// Two hosts on one PostgreSQL database, with the same key, and its URL; `None`, loudly, where PostgreSQL is
+    /// missing.
+    pub async fn two() -> Option<(Self, Self, String)> {
+        let url = postgres::fresh_database().await?;
+        let first = TestHost::with(|config| config.database = Some(url.clone())).await;
+        let key = first.folder().join("data/keys/tokens.key");
+        let second = TestHost::with(|config| {
+            (config.database, config.key_file) = (Some(url.clone()), Some(key));
+        })
+        .await;
+        Some((first, second, url))
     }
 
     /// Stops the host and starts it anew on the same data.
@@ -117,13 +136,18 @@ impl TestHost {
     }
 
     /// All routes that it serves.
-    pub fn routes(&self) -> &[Listed] {
+    pub fn routes(&self) -> Vec<Listed> {
         self.host.as_ref().expect("the host runs").routes()
     }
 
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.host.as_ref().expect("the host runs").address()
+    }
+
+    /// Requests that are in components now.
+    pub fn in_components(&self) -> usize {
+        self.host.as_ref().expect("the host runs").figures().requests
     }
 
     /// Waits until no connection to the tenant's data is in use. They are given back a moment after the
@@ -139,9 +163,31 @@ impl TestHost {
         settled.expect("all connections are given back");
     }
 
+    /// Instances that wait for another request.
+    pub fn kept(&self) -> usize {
+        self.host.as_ref().expect("the host runs").figures().kept
+    }
+
     /// `http://127.0.0.1:port`
     pub fn origin(&self) -> String {
         format!("http://{}", self.address())
+    }
+
+    /// Where its admin API is reached: `http://127.0.0.1:port`
+    pub fn admin_origin(&self) -> String {
+        let host = self.host.as_ref().expect("the host runs");
+        host.admin_origin().expect("an admin API")
+    }
+
+    /// The token of its operator.
+    pub fn operator_token(&self) -> String {
+        admin::operator::read(&self.config.data).expect("the operator's token")
+    }
+
+    /// A call of its admin API, with its operator's token.
+    pub fn operate(&self, method: Method, path: &str) -> RequestBuilder {
+        let url = format!("{}/v1/{path}", self.admin_origin());
+        self.client.request(method, url).bearer_auth(self.operator_token())
     }
 
     /// The URL of its PostgreSQL database, if it has one.
@@ -327,7 +373,8 @@ impl TestHost {
         let base = self.config.data.join("tenants/default/blobs");
         let (mut keys, mut folders) = (Vec::new(), vec![base.clone()]);
         while let Some(folder) = folders.pop() {
-            for entry in std::fs::read_dir(folder).expect("a folder").flatten() {
+            // There is no folder before there is a blob.
+            for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
                 if entry.path().is_dir() {
                     folders.push(entry.path());
                 } else {

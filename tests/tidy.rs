@@ -58,6 +58,7 @@ fn assert_only(name: &str, rooms: &[&str]) {
 fn only_a_few_rooms_know_wasmtime() {
     assert_only("wasmtime", &["bindings", "capabilities", "compiler", "instance"]);
     assert_only("wasmtime_wasi", &["capabilities"]);
+    assert_only("wasmtime_wasi_http", &["capabilities", "instance"]);
 }
 
 #[test]
@@ -68,21 +69,18 @@ fn only_a_few_rooms_ask_the_system_for_limits() {
 #[test]
 fn only_the_database_knows_sqlx() {
     assert_only("sqlx", &["database", "cli"]);
-    for name in ["libsqlite3_sys", "pbkdf2"] {
+    for name in ["libsqlite3_sys", "pbkdf2", "sqlparser"] {
         assert_only(name, &["database"]);
     }
 }
 
 #[test]
-fn only_the_corridor_knows_hyper() {
-    for name in ["hyper", "hyper_util", "http_body_util"] {
-        let rooms = if name == "hyper" {
-            &["listener", "request", "response", "cli"][..]
-        } else {
-            &["listener", "request", "response"]
-        };
-        assert_only(name, rooms);
-    }
+fn only_the_corridor_and_calls_to_other_hosts_know_hyper() {
+    assert_only("hyper", &["listener", "request", "response", "admin", "cli", "outbound"]);
+    assert_only("hyper_util", &["listener", "outbound"]);
+    // What `wasi:http` takes and gives are bodies.
+    assert_only("http_body_util", &["request", "response", "capabilities", "instance"]);
+    assert_only("http_body", &["instance"]);
 }
 
 #[test]
@@ -94,17 +92,37 @@ fn only_one_room_knows_where_files_lie_how_requests_are_counted_and_what_the_tim
 }
 
 #[test]
-fn only_the_listener_knows_tls_and_how_http_is_parsed() {
-    for name in ["rustls", "tokio_rustls", "httparse", "memchr"] {
+fn only_the_listener_and_calls_to_other_hosts_know_tls_and_how_http_is_parsed() {
+    for name in ["rustls", "tokio_rustls"] {
+        assert_only(name, &["listener", "outbound"]);
+    }
+    for name in ["httparse", "memchr"] {
         assert_only(name, &["listener"]);
     }
+    assert_only("webpki_roots", &["outbound"]);
     // The command line makes the certificate that `wharf dev --tls` serves with.
     assert_only("rcgen", &["cli"]);
 }
 
 #[test]
+fn only_the_admin_api_knows_axum_and_only_the_command_line_asks_it() {
+    assert_only("axum", &["admin"]);
+    assert_only("tower_service", &["admin"]);
+    assert_only("reqwest", &["cli"]);
+    assert_only("indicatif", &["cli"]);
+}
+
+#[test]
 fn only_identity_knows_how_tokens_are_signed() {
     assert_only("jsonwebtoken", &["identity"]);
+}
+
+#[test]
+fn only_the_registry_knows_how_secrets_are_encrypted_and_signatures_verified() {
+    assert_only("aws_lc_rs", &["registry", "listener", "outbound"]);
+    assert_only("minisign_verify", &["registry"]);
+    // The command line makes keys and signatures, and the registry's errors name the tool.
+    assert_only("minisign", &["cli", "registry"]);
 }
 
 #[test]
@@ -163,6 +181,7 @@ fn the_top_level_holds_what_it_should() {
         "host",
         "migrations",
         "tests",
+        "wharf-plugin.schema.json",
         "wharf.example.toml",
         "wit",
     ];

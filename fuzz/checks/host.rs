@@ -11,9 +11,10 @@ use wharf::Clock;
 use wharf::capabilities::Grant;
 use wharf::compiler::Artifact;
 use wharf::database::{Database, Limits, Location, Migrations, Tables};
-use wharf::identity::{Caller, Config, Issuer, Keys, Lifetimes};
+use wharf::identity::{Caller, Config, Issuer, Issuers, Lifetimes};
 use wharf::instance::{self, Engine, Revision};
 use wharf::router::Templates;
+use wharf::tenant::manifest::Manifest;
 use wharf::tenant::{Access, Source};
 
 /// The time of the issuer's clock, in unix seconds.
@@ -68,16 +69,14 @@ fn verify(text: &str) -> Caller {
 async fn issuer() -> Issuer {
     // Kept until the process ends: the issuer does not outlive it.
     let folder = tempfile::tempdir().expect("a temporary folder").keep();
-    let key = folder.join("key");
-    std::fs::write(&key, KEY).expect("the folder is writable");
-    let keys = Keys::load(&folder, Some(&key)).expect("the key");
     let limits = Limits { rows: 1000, bytes: 1 << 20, ..wharf::Config::default().sql.limits() };
     let location = Location::Sqlite(folder.join("host.db"));
     let database =
         Database::open(&location, limits, &Migrations::host()).await.expect("a database");
     let lifetimes = Lifetimes { usual: Config::default(), realms: [].into() };
     let clock = Clock::manual(NOW);
-    Issuer::open("fuzz", lifetimes, &keys, database, clock).await.expect("an issuer")
+    let issuers = Issuers::open(lifetimes, database, clock).await.expect("the issuers");
+    Issuer::new(&issuers, "fuzz", KEY.as_ref())
 }
 
 /// Base64 without padding, for URLs (RFC 4648, section 5).
@@ -182,15 +181,22 @@ pub fn deploy(bytes: &[u8]) {
         types.imports(engine.wasmtime()).map(|(name, _)| name.to_owned()).collect();
     let artifact = Artifact { component, digest: String::new() };
     let limits = instance::Limits::default();
-    let granted = |grants: &[Grant]| Access {
+    let granted = |grants: &[Grant], mount: Option<&str>| Access {
         grants: (grants.to_vec(), Source::Configuration),
         tables: (Tables::default(), Source::Configuration),
+        manifest: Manifest { mount: mount.map(str::to_owned), ..Manifest::default() },
     };
-    let _ = Revision::link(&engine, &artifact, &granted(&Grant::ALL), "fuzz", limits);
-    if Revision::link(&engine, &artifact, &granted(&[]), "fuzz", limits).is_ok() {
-        for import in imports {
-            let harmless = import.starts_with("wasi:") || import.starts_with("wharf:plugin/http@");
-            assert!(harmless, "{import} without a grant");
+    // As a component that declares its routes, and as one that is mounted.
+    for mount in [None, Some("/fuzz")] {
+        let link =
+            |grants| Revision::link(&engine, &artifact, &granted(grants, mount), "fuzz", limits);
+        let _ = link(&Grant::ALL);
+        if link(&[]).is_ok() {
+            for import in &imports {
+                let harmless =
+                    import.starts_with("wasi:") || import.starts_with("wharf:plugin/http@");
+                assert!(harmless, "{import} without a grant");
+            }
         }
     }
 }

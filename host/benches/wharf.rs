@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http_body_util::Full;
+use http_body_util::{BodyExt as _, Empty, Full};
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -32,13 +32,15 @@ const CALLS: usize = 50_000;
 fn main() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let guest = folder.path().join("guest");
-    build(&["tests/guests/hello"], &guest);
+    build(&["tests/guests/hello", "tests/guests/proxy"], &guest);
     let config = Config {
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+        admin: wharf::admin::Config { listen: None, ..Default::default() },
         data: folder.path().join("data"),
         components: guest,
         program: PathBuf::from(env!("CARGO_BIN_EXE_wharf")),
         admin_password: Some("benchmark".into()),
+        throttle: wharf::admission::throttle::Config { enabled: Some(false), ..Default::default() },
         ..Config::default()
     };
     let runtime =
@@ -71,7 +73,8 @@ fn build(folders: &[&str], into: &Path) {
 async fn calls(config: &Config) {
     let built = App::build(config, Clock::system(), config.listen).await.expect("an app");
     let app = built.app;
-    let found = app.router.find("GET", "/hello").expect("the guest has the route");
+    let serving = app.tenants.default().serving.load_full();
+    let found = serving.router().find("GET", "/hello").expect("the guest has the route");
     let served = &found.route.served;
     let request = request();
     let mut batches = Vec::new();
@@ -86,9 +89,31 @@ async fn calls(config: &Config) {
         }
         batches.push(started.elapsed() / u32::try_from(CALLS / 10).expect("a small number"));
     }
+    tell("fresh instance + call", batches);
+    let found = serving.router().find("GET", "/proxy/hello").expect("the guest is mounted");
+    let served = &found.route.served;
+    let proxy = served.revision.proxy().expect("a component of wasi:http");
+    let mut batches = Vec::new();
+    for _ in 0..10 {
+        let started = Instant::now();
+        for _ in 0..CALLS / 10 {
+            let guest =
+                served.guest(Caller::Anonymous, config.listen.ip(), "bench".into(), Bytes::new());
+            let body = Empty::new().map_err(|never: Infallible| match never {});
+            let mut request = Request::new(body);
+            *request.uri_mut() = "http://localhost/hello".parse().expect("a URL");
+            let answer = proxy.answer(guest, request, ()).await.expect("the guest answers");
+            assert_eq!(answer.status(), 200);
+        }
+        batches.push(started.elapsed() / u32::try_from(CALLS / 10).expect("a small number"));
+    }
+    tell("the same of a wasi:http component", batches);
+}
+
+fn tell(what: &str, mut batches: Vec<Duration>) {
     batches.sort();
     println!(
-        "fresh instance + call: {:.2} µs (median of 10 batches; {:.2} to {:.2})",
+        "{what}: {:.2} µs (median of 10 batches; {:.2} to {:.2})",
         micros(batches[5]),
         micros(batches[0]),
         micros(batches[9])
@@ -119,20 +144,28 @@ fn request() -> wit::Request<'static> {
 async fn throughput(config: Config) {
     let host = Host::start(config, Clock::system()).await.expect("a host");
     let bare = bare().await;
-    let mut ratios = Vec::new();
+    let (mut ratios, mut of_proxy) = (Vec::new(), Vec::new());
     for round in 0..=ROUNDS {
         let baseline = load(bare, "/hello").await;
         let measured = load(host.address(), "/hello").await;
+        let proxied = load(host.address(), "/proxy/hello").await;
         // The first round warms both up.
         if round > 0 {
             println!(
                 "hello, {CONNECTIONS} connections: wharf {measured:.0} req/s, bare hyper {baseline:.0} req/s, ratio {:.2}",
                 measured / baseline
             );
+            println!("the same of a wasi:http component: {proxied:.0} req/s");
             ratios.push(measured / baseline);
+            of_proxy.push((proxied / baseline, proxied / measured));
         }
     }
     ratios.sort_by(f64::total_cmp);
+    of_proxy.sort_by(|one, other| one.0.total_cmp(&other.0));
+    let (of_bare, of_plugin) = of_proxy[ROUNDS / 2];
+    println!(
+        "hello of a wasi:http component: {of_bare:.2} of a bare hyper handler, {of_plugin:.2} of wharf:plugin (median of {ROUNDS})"
+    );
     println!(
         "hello through the whole host: {:.2} of a bare hyper handler (median of {ROUNDS})",
         ratios[ROUNDS / 2]
@@ -359,7 +392,7 @@ impl Drop for Serving {
 fn serve(folder: &Path, components: &Path, address: SocketAddr) -> Child {
     let mut command = wharf(&["serve"]);
     command
-        .args(["--listen", &address.to_string(), "--log", "error"])
+        .args(["--listen", &address.to_string(), "--admin", "off", "--log", "error"])
         .arg("--components")
         .arg(components)
         .arg("--data")

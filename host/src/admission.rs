@@ -3,10 +3,11 @@
 pub mod shares;
 pub mod throttle;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde::Deserialize;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 
 use crate::error::Error;
 
@@ -30,7 +31,7 @@ impl Default for Config {
 
 /// Lets requests in, of a tenant or of one of its groups.
 pub struct Admission {
-    places: Semaphore,
+    places: Arc<Semaphore>,
     concurrency: usize,
     waiting: AtomicUsize,
     queue: usize,
@@ -41,8 +42,18 @@ pub struct Permit<'a> {
     _place: SemaphorePermit<'a>,
 }
 
+/// The right to call a component that streams its answer.
+pub struct StreamPermit {
+    _place: OwnedSemaphorePermit,
+}
+
 impl Admission {
-    /// What lets a tenant's requests in.
+    /// What lets so many requests in.
+    pub fn of(places: usize, config: Config) -> Self {
+        Admission::new(places, config.queue)
+    }
+
+    /// What lets the default tenant's requests in.
     pub fn of_tenant(config: Config) -> Self {
         Admission::new(config.concurrency, config.queue)
     }
@@ -54,7 +65,7 @@ impl Admission {
 
     fn new(places: usize, queue: usize) -> Self {
         let concurrency = places.clamp(1, Semaphore::MAX_PERMITS);
-        let places = Semaphore::new(concurrency);
+        let places = Arc::new(Semaphore::new(concurrency));
         Admission { places, concurrency, waiting: AtomicUsize::new(0), queue }
     }
 
@@ -66,6 +77,38 @@ impl Admission {
         let _waiting = Waiting::enter(self)?;
         let place = self.places.acquire().await;
         place.map(|place| Permit { _place: place }).map_err(|_| Error::Overloaded)
+    }
+
+    /// The same for several places, which are had at once or not at all.
+    pub async fn admit_all(&self, places: u32) -> Result<Permit<'_>, Error> {
+        if let Ok(place) = self.places.try_acquire_many(places) {
+            return Ok(Permit { _place: place });
+        }
+        let _waiting = Waiting::enter(self)?;
+        let place = self.places.acquire_many(places).await;
+        place.map(|place| Permit { _place: place }).map_err(|_| Error::Overloaded)
+    }
+
+    /// The same for whoever holds places already and must not wait for others who do.
+    pub fn admit_now(&self, places: u32) -> Result<Permit<'_>, Error> {
+        let place = self.places.try_acquire_many(places);
+        place.map(|place| Permit { _place: place }).map_err(|_| Error::Overloaded)
+    }
+
+    /// As [`admit`](Self::admit), for an answer that goes on when the request's walk has ended.
+    pub async fn admit_stream(&self) -> Result<StreamPermit, Error> {
+        if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
+            return Ok(StreamPermit { _place: place });
+        }
+        let _waiting = Waiting::enter(self)?;
+        let place = Arc::clone(&self.places).acquire_owned().await;
+        place.map(|place| StreamPermit { _place: place }).map_err(|_| Error::Overloaded)
+    }
+
+    /// As [`admit_now`](Self::admit_now), for such an answer.
+    pub fn admit_stream_now(&self) -> Result<StreamPermit, Error> {
+        let place = Arc::clone(&self.places).try_acquire_owned();
+        place.map(|place| StreamPermit { _place: place }).map_err(|_| Error::Overloaded)
     }
 
     /// Requests that are in components at this moment.

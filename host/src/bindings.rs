@@ -9,3 +9,20 @@ wasmtime::component::bindgen!({
     ownership: Borrowing { duplicate_if_necessary: false },
     with: { "wharf:plugin/database.transaction": crate::capabilities::database::OpenTransaction },
 });
+
+/// What a component exports that wraps other groups. Its imports are linked as everybody's.
+pub mod wrapping {
+    wasmtime::component::bindgen!({
+        path: "../wit",
+        inline: "
+            package wharf:host;
+            world wrapping {
+                export wharf:plugin/middleware@0.1.0;
+            }
+        ",
+        world: "wharf:host/wrapping",
+        exports: { default: async },
+        ownership: Borrowing { duplicate_if_necessary: false },
+        with: { "wharf:plugin/http": crate::bindings::wharf::plugin::http },
+    });
+}

@@ -1,4 +1,5 @@
-//! A tenant's files: a folder, or a bucket of S3-compatible storage. The only room that knows `object_store`.
+//! Tenants' files: in a folder, or in a bucket of S3-compatible storage. The only room that knows
+//! `object_store`.
 
 use std::fmt;
 use std::path::Path as FilePath;
@@ -6,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
+use futures_util::{StreamExt as _, TryStreamExt as _};
 use object_store::aws::AmazonS3Builder;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
@@ -58,6 +59,20 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
+/// Where the files of all tenants lie.
+pub struct Storage {
+    store: Arc<dyn ObjectStore>,
+    kind: Kind,
+    most: u64,
+}
+
+enum Kind {
+    /// In a folder of tenants, each of which keeps other things as well.
+    Folder,
+    /// Below this prefix of a bucket.
+    Bucket(Path),
+}
+
 /// The files of one tenant. Clones share them.
 #[derive(Clone, Debug)]
 pub struct Blobs {
@@ -80,29 +95,26 @@ impl fmt::Debug for Reading {
     }
 }
 
-impl Blobs {
-    /// Opens a tenant's files and proves that the storage answers.
+impl Storage {
+    /// Opens the storage and proves that it answers.
     ///
     /// # Errors
     /// A sentence that names the place and the remedy.
-    pub async fn open(config: &Config, folder: &FilePath, tenant: &str) -> Result<Self, String> {
+    pub async fn open(config: &Config, tenants: &FilePath) -> Result<Self, String> {
+        let most = config.bytes;
         let Some(url) = &config.url else {
             let unusable = |error: &dyn fmt::Display| {
                 format!(
                     "cannot keep files in {}: {error}; make it writable or choose another folder with --data",
-                    folder.display()
+                    tenants.display()
                 )
             };
-            std::fs::create_dir_all(folder).map_err(|error| unusable(&error))?;
-            let store = LocalFileSystem::new_with_prefix(folder)
+            std::fs::create_dir_all(tenants).map_err(|error| unusable(&error))?;
+            let store = LocalFileSystem::new_with_prefix(tenants)
                 .map_err(|error| unusable(&error))?
                 // A file that was acknowledged is there after a crash as well.
                 .with_fsync(true);
-            return Ok(Blobs {
-                store: Arc::new(store),
-                prefix: Path::default(),
-                most: config.bytes,
-            });
+            return Ok(Storage { store: Arc::new(store), kind: Kind::Folder, most });
         };
         let unusable = |error: &dyn fmt::Display| {
             format!(
@@ -117,14 +129,42 @@ impl Blobs {
         let store =
             AmazonS3Builder::from_env().with_bucket_name(bucket).with_retry(patience()).build();
         let store = store.map_err(|error| unusable(&error))?;
-        let prefix = Path::parse(prefix).map_err(|error| unusable(&error))?.join(tenant);
-        let blobs = Blobs { store: Arc::new(store), prefix, most: config.bytes };
-        match blobs.read("is-it-there").await {
-            Ok(_) | Err(Failure::NotFound) => Ok(blobs),
-            Err(failure) => Err(unusable(&failure)),
+        let prefix = Path::parse(prefix).map_err(|error| unusable(&error))?;
+        match store.head(&prefix.clone().join("is-it-there")).await.map_err(failure) {
+            Ok(_) | Err(Failure::NotFound) => {}
+            Err(failure) => return Err(unusable(&failure)),
         }
+        Ok(Storage { store: Arc::new(store), kind: Kind::Bucket(prefix), most })
     }
 
+    /// Removes all files of a tenant that is no more.
+    ///
+    /// # Errors
+    /// The storage does not answer.
+    pub async fn remove(&self, tenant: &str) -> Result<(), Failure> {
+        let Blobs { store, prefix, .. } = self.of(tenant);
+        let places = store.list(Some(&prefix)).map_ok(|found| found.location).boxed();
+        let mut removed = store.delete_stream(places);
+        while let Some(done) = removed.next().await {
+            match done.map_err(failure) {
+                Ok(_) | Err(Failure::NotFound) => {}
+                Err(failure) => return Err(failure),
+            }
+        }
+        Ok(())
+    }
+
+    /// The files of one tenant.
+    pub fn of(&self, tenant: &str) -> Blobs {
+        let prefix = match &self.kind {
+            Kind::Folder => Path::default().join(tenant).join("blobs"),
+            Kind::Bucket(prefix) => prefix.clone().join(tenant),
+        };
+        Blobs { store: Arc::clone(&self.store), prefix, most: self.most }
+    }
+}
+
+impl Blobs {
     /// Stores a file in place of an earlier one; it is there whole or not at all.
     pub async fn put(&self, key: &str, content: Bytes) -> Result<(), Failure> {
         if content.len() as u64 > self.most {

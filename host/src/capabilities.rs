@@ -5,9 +5,11 @@
 
 pub mod blobs;
 pub mod cache;
+pub mod calls;
 pub mod clock;
 pub mod database;
 pub mod log;
+pub mod outbound;
 pub mod passwords;
 pub mod random;
 pub mod settings;
@@ -26,10 +28,12 @@ use wasmtime::component::Linker;
 use crate::admission::throttle::{Allowance, Throttle, TooOften};
 use crate::blobs::{Blobs, Reading};
 use crate::clock::Clock;
-use crate::database::Database;
+use crate::database::{Data, Share};
 use crate::identity::{Caller, Issuer};
 use crate::instance::{Allocations, Turns};
+use crate::outbound::Outbound;
 use cache::Entries;
+use calls::Inside;
 use passwords::Hasher;
 
 /// Whose code runs; named in every log line about it.
@@ -45,8 +49,8 @@ pub struct Origin {
 
 /// What all requests of a tenant share. Lives as long as the process.
 pub struct Shared {
-    /// Its data, without the bounds that each group has.
-    pub database: Database,
+    /// Its data.
+    pub data: Arc<Data>,
     /// Its access tokens.
     pub issuer: Issuer,
     /// The hasher of its passwords.
@@ -65,12 +69,16 @@ pub struct Group {
     pub origin: Origin,
     /// What `settings.get` tells it.
     pub settings: BTreeMap<String, String>,
+    /// Whether its component may send requests to the tenant's own groups.
+    pub calls_self: bool,
     /// How often its routes may be called.
     pub throttle: Arc<Throttle>,
     /// When those of its calls compute that take long.
     pub turns: Turns,
     /// The tenant's data, as far as this group may reach it; `None` without [`Grant::Database`].
-    pub database: Option<Database>,
+    pub database: Option<Arc<Share>>,
+    /// Which other hosts it may call.
+    pub outbound: Outbound,
     /// What it shares with the tenant's other groups.
     pub shared: Arc<Shared>,
 }
@@ -88,6 +96,8 @@ pub struct Guest {
     pub body: Bytes,
     /// The client's address.
     pub address: IpAddr,
+    /// What answers its requests to the tenant's own groups, if it may send any.
+    pub inside: Option<Arc<dyn Inside>>,
     /// What its calls have left for the response.
     pub left: Left,
     /// What the instance itself has asked for.
@@ -98,6 +108,8 @@ pub struct Guest {
     pub transactions: database::Transactions,
     /// `wasi:*`: what is open.
     pub wasi: wasi::Wasi,
+    /// `wasi:http`: what is open.
+    pub http: outbound::Http,
 }
 
 /// What a guest's calls have left for the host to make of the response.
@@ -110,7 +122,9 @@ pub struct Left {
 }
 
 /// A right to import one interface.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Grant {
     /// `wharf:plugin/database`
@@ -125,6 +139,8 @@ pub enum Grant {
     Blobs,
     /// `wharf:plugin/throttle`
     Throttle,
+    /// `wharf:plugin/outbound`
+    Outbound,
     /// `wharf:plugin/log`
     Log,
     /// `wharf:plugin/clock`
@@ -137,13 +153,14 @@ pub enum Grant {
 
 impl Grant {
     /// Every grant there is.
-    pub const ALL: [Grant; 10] = [
+    pub const ALL: [Grant; 11] = [
         Grant::Database,
         Grant::Passwords,
         Grant::Tokens,
         Grant::Cache,
         Grant::Blobs,
         Grant::Throttle,
+        Grant::Outbound,
         Grant::Log,
         Grant::Clock,
         Grant::Random,
@@ -159,6 +176,7 @@ impl Grant {
             Grant::Cache => "cache",
             Grant::Blobs => "blobs",
             Grant::Throttle => "throttle",
+            Grant::Outbound => "outbound",
             Grant::Log => "log",
             Grant::Clock => "clock",
             Grant::Random => "random",
@@ -174,6 +192,7 @@ impl Grant {
             Grant::Cache => cache::link(linker),
             Grant::Blobs => blobs::link(linker),
             Grant::Throttle => throttle::link(linker),
+            Grant::Outbound => calls::link(linker),
             Grant::Log => log::link(linker),
             Grant::Clock => clock::link(linker),
             Grant::Random => random::link(linker),
@@ -188,8 +207,9 @@ impl fmt::Display for Grant {
     }
 }
 
-/// Offers the granted interfaces, and WASI with nothing behind it.
+/// Offers the granted interfaces, WASI with nothing behind it, and `wasi:http` with what may be called.
 pub fn link(linker: &mut Linker<Guest>, grants: &[Grant]) -> wasmtime::Result<()> {
     wasi::link(linker)?;
+    outbound::link(linker)?;
     grants.iter().try_for_each(|grant| grant.link(linker))
 }

@@ -2,12 +2,26 @@
 
 mod build;
 mod compile;
+mod deploy;
 mod dev;
+mod diff;
 mod doctor;
 mod export;
+mod grant;
 mod import;
+mod key;
 mod local_certificate;
+mod promote;
+mod remote;
+mod remove;
+mod revisions;
+mod rollback;
+mod schema;
 mod serve;
+mod setting;
+mod sign;
+mod tenant;
+mod token;
 
 use std::fs::Permissions;
 use std::io::Write as _;
@@ -20,10 +34,11 @@ use std::time::Duration;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 
-use crate::app;
+use crate::admin;
 use crate::compiler;
 use crate::config::Config;
 use crate::database::{Database, Limits};
+use crate::platform;
 use crate::users::{REALMS, Realm};
 
 /// A WebAssembly-component plugin host.
@@ -53,10 +68,36 @@ enum Command {
     /// compares imports with grants; looks at the data folder, the database and its roles, and the
     /// toolchain. Neither data nor roles are changed.
     Doctor(doctor::Doctor),
+    /// Print the JSON Schema of wharf-plugin.toml, for editors.
+    Schema(schema::Schema),
     /// Take data of the original systems in.
     Import(import::Import),
     /// Write data to a file that an import takes again.
     Export(export::Export),
+    /// Make, show, change and delete tenants.
+    Tenant(tenant::Command),
+    /// Grant interfaces and host names to a tenant, or take them away.
+    Grant(grant::Grant),
+    /// Show and change the settings and secrets of a tenant's group.
+    Setting(setting::Setting),
+    /// Make, list and revoke the tokens that deploy.
+    Token(token::Command),
+    /// Put a component online, in place of what its group was before.
+    Deploy(deploy::Deploy),
+    /// Show what was deployed of a group, and what became of it.
+    Revisions(revisions::Revisions),
+    /// Show how two revisions of a group differ.
+    Diff(diff::Diff),
+    /// Have an earlier revision answer again, or end the trial of a new one.
+    Rollback(rollback::Rollback),
+    /// Have the revision that is tried answer all callers.
+    Promote(promote::Promote),
+    /// Take a group offline; its revisions stay.
+    Remove(remove::Remove),
+    /// Make a key to sign components with.
+    Key(key::Command),
+    /// Sign a component.
+    Sign(sign::Sign),
     #[command(name = compiler::COMMAND, hide = true)]
     Compile(compile::Compile),
 }
@@ -67,6 +108,9 @@ struct Settings {
     /// Address to listen on; port 0 lets the operating system choose [default: 127.0.0.1:8080]
     #[arg(long, env = "WHARF_LISTEN", value_name = "ADDRESS")]
     listen: Option<SocketAddr>,
+    /// Address of the admin API, or `off`; port 0 lets the operating system choose [default: 127.0.0.1:8081]
+    #[arg(long, env = "WHARF_ADMIN", value_name = "ADDRESS", value_parser = admin_parser)]
+    admin: Option<Listen>,
     #[command(flatten)]
     place: Place,
     /// Folder with the components, one <group>.wasm each [default: target/components/wharf]
@@ -83,12 +127,23 @@ struct Settings {
     tls_key: Option<PathBuf>,
 }
 
+/// An address, or `None` for `off`.
+#[derive(Clone, Copy)]
+struct Listen(Option<SocketAddr>);
+
+fn admin_parser(text: &str) -> Result<Listen, String> {
+    admin::parse_listen(text).map(Listen)
+}
+
 impl Settings {
     /// Defaults, then the file, then flags and environment.
     fn config(self) -> Result<Config, String> {
         let mut config = self.place.config()?;
         if let Some(listen) = self.listen {
             config.listen = listen;
+        }
+        if let Some(Listen(admin)) = self.admin {
+            config.admin.listen = admin;
         }
         if let Some(components) = self.components {
             config.components = components;
@@ -164,7 +219,7 @@ async fn open_tables(config: &Config) -> Result<Database, String> {
         bulk: true,
         ..usual
     };
-    app::open_data(config, limits).await
+    platform::open_data(config, limits).await
 }
 
 /// Runs a command's work to its end.
@@ -180,8 +235,21 @@ pub fn main() -> ExitCode {
         Command::Build(build) => build.run(),
         Command::Dev(dev) => dev.run(),
         Command::Doctor(doctor) => doctor.run(),
+        Command::Schema(schema) => schema.run(),
         Command::Import(import) => import.run(),
         Command::Export(export) => export.run(),
+        Command::Tenant(tenant) => tenant.run(),
+        Command::Grant(grant) => grant.run(),
+        Command::Setting(setting) => setting.run(),
+        Command::Token(token) => token.run(),
+        Command::Deploy(deploy) => deploy.run(),
+        Command::Revisions(revisions) => revisions.run(),
+        Command::Diff(diff) => diff.run(),
+        Command::Rollback(rollback) => rollback.run(),
+        Command::Promote(promote) => promote.run(),
+        Command::Remove(remove) => remove.run(),
+        Command::Key(key) => key.run(),
+        Command::Sign(sign) => sign.run(),
         Command::Compile(compile) => compile.run(),
     };
     match done {

@@ -41,3 +41,8 @@ impl Clock {
         }
     }
 }
+
+/// A time in unix seconds as people and programs read it: `2023-11-14T22:13:20Z` (RFC 3339).
+pub fn rfc3339(at: i64) -> String {
+    jiff::Timestamp::from_second(at).map_or_else(|_| at.to_string(), |time| time.to_string())
+}

@@ -33,6 +33,8 @@ pub struct Config {
     pub memory_bytes: u64,
     /// Seconds until it must be done.
     pub seconds: u64,
+    /// Components of tenants' that are compiled at once.
+    pub concurrency: usize,
 }
 
 impl Default for Config {
@@ -43,6 +45,7 @@ impl Default for Config {
             processor_seconds: 10,
             memory_bytes: 2 * 1024 * 1024 * 1024,
             seconds: 60,
+            concurrency: 1,
         }
     }
 }

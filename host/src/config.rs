@@ -10,7 +10,7 @@ use serde::Deserialize;
 use crate::capabilities::{cache, passwords};
 use crate::database::Limits;
 use crate::tenant::{GroupConfig, RealmConfig};
-use crate::{admission, blobs, clock, compiler, identity, instance, listener};
+use crate::{admin, admission, blobs, clock, compiler, identity, instance, listener, outbound};
 
 /// All settings. `wharf.example.toml` shows each with its default.
 #[derive(Clone, Deserialize)]
@@ -41,10 +41,14 @@ pub struct Config {
     pub http: listener::Config,
     /// How TLS is spoken.
     pub tls: listener::tls::Config,
+    /// The admin API.
+    pub admin: admin::Config,
     /// What compiling a component may take.
     pub compile: compiler::Config,
     /// What one call of a component may take.
     pub limits: instance::Limits,
+    /// What instances that are kept may take.
+    pub reuse: instance::reuse::Config,
     /// How many requests may be going on at once.
     pub admission: admission::Config,
     /// How often somebody may call.
@@ -59,6 +63,8 @@ pub struct Config {
     pub blobs: blobs::Config,
     /// What the cache capability keeps.
     pub cache_capability: cache::Config,
+    /// What components' calls to other hosts may take.
+    pub outbound: outbound::Config,
     /// The users of each kind, by realm.
     #[serde(deserialize_with = "RealmConfig::read")]
     pub realms: BTreeMap<String, RealmConfig>,
@@ -80,8 +86,10 @@ impl Default for Config {
             captcha_reveal: false,
             http: listener::Config::default(),
             tls: listener::tls::Config::default(),
+            admin: admin::Config::default(),
             compile: compiler::Config::default(),
             limits: instance::Limits::default(),
+            reuse: instance::reuse::Config::default(),
             admission: admission::Config::default(),
             throttle: admission::throttle::Config::default(),
             sql: SqlConfig::default(),
@@ -89,6 +97,7 @@ impl Default for Config {
             passwords: passwords::Config::default(),
             blobs: blobs::Config::default(),
             cache_capability: cache::Config::default(),
+            outbound: outbound::Config::default(),
             realms: RealmConfig::built_in(),
             groups: BTreeMap::new(),
         }
@@ -131,6 +140,14 @@ pub struct SqlConfig {
     pub request_milliseconds: u64,
     /// Milliseconds that a transaction is open.
     pub transaction_milliseconds: u64,
+    /// Migrations that a group's components have brought along so far.
+    pub migrations: usize,
+    /// Bytes of one migration.
+    pub migration_bytes: usize,
+    /// Statements of one migration.
+    pub migration_statements: usize,
+    /// Milliseconds that one migration runs.
+    pub migration_milliseconds: u64,
 }
 
 impl Default for SqlConfig {
@@ -148,6 +165,10 @@ impl Default for SqlConfig {
             request_statements: 1_000,
             request_milliseconds: 20_000,
             transaction_milliseconds: 2_000,
+            migrations: 100,
+            migration_bytes: 64 * 1024,
+            migration_statements: 100,
+            migration_milliseconds: 10_000,
         }
     }
 }
@@ -168,6 +189,10 @@ impl SqlConfig {
             request_statements: self.request_statements,
             request: Duration::from_millis(self.request_milliseconds),
             transaction: Duration::from_millis(self.transaction_milliseconds),
+            migrations: self.migrations,
+            migration_bytes: self.migration_bytes,
+            migration_statements: self.migration_statements,
+            migration: Duration::from_millis(self.migration_milliseconds),
             bulk: false,
         }
     }
@@ -208,6 +233,7 @@ impl Config {
             ));
         }
         self.http.check()?;
+        self.admin.check()?;
         let SqlConfig { connections, role_connections, .. } = self.sql;
         for (name, number) in [("connections", connections), ("role_connections", role_connections)]
         {
@@ -218,6 +244,8 @@ impl Config {
             }
         }
         self.limits.check()?;
+        self.reuse.check()?;
+        self.outbound.check()?;
         if self.admission.concurrency > self.limits.most_calls() {
             return Err(format!(
                 "admission.concurrency is {}, and with limits.instances there is memory for {} calls at once; lower one of them",
@@ -226,7 +254,9 @@ impl Config {
             ));
         }
         for name in self.groups.keys() {
-            self.limits_of(name)?.check().map_err(|error| format!("group {name}: {error}"))?;
+            self.limits_of(name, &toml::Table::new())?
+                .check()
+                .map_err(|error| format!("group {name}: {error}"))?;
         }
         for (name, realm) in &self.realms {
             if let Some(host) = realm.hosts.iter().flatten().find(|host| host.contains([':', '/']))
@@ -265,13 +295,15 @@ impl Config {
             self.http.clone(),
             self.tls.clone(),
             self.limits,
+            self.reuse,
             self.admission,
             self.throttle,
             self.sql,
             self.tokens,
         );
-        let compile = self.compile;
-        let capabilities = (self.passwords, self.cache_capability, self.blobs.clone());
+        let compile = (self.compile, self.admin);
+        let capabilities =
+            (self.passwords, self.cache_capability, self.blobs.clone(), self.outbound.clone());
         (
             places,
             self.database.is_some(),
@@ -294,13 +326,18 @@ impl Config {
         identity::Lifetimes { usual: self.tokens, realms: realms.collect() }
     }
 
-    /// What one call of a group's component may take.
+    /// What one call of a group's component may take: as usual, as its manifest asks, as the operator says.
     ///
     /// # Errors
     /// A sentence that names the section and the key.
-    pub fn limits_of(&self, group: &str) -> Result<instance::Limits, String> {
+    pub fn limits_of(
+        &self,
+        group: &str,
+        manifest: &toml::Table,
+    ) -> Result<instance::Limits, String> {
         let own = self.groups.get(group).map(|group| group.limits.clone()).unwrap_or_default();
         let mut limits = toml::Table::try_from(self.limits).map_err(|error| error.to_string())?;
+        limits.extend(manifest.clone());
         limits.extend(own);
         limits.try_into::<instance::Limits>().map_err(|error| {
             format!("the section [groups.{group}.limits] is not valid: {}; wharf.example.toml shows every key", error.message())
@@ -320,11 +357,15 @@ impl Config {
         self.cache.clone().unwrap_or_else(|| self.data.join("cache"))
     }
 
+    /// What the built-in groups are told of the realms, also where another tenant has inherited them.
+    pub fn inherited_settings(&self) -> BTreeMap<String, String> {
+        self.realms.iter().flat_map(|(name, realm)| realm.settings(name)).collect()
+    }
+
     /// The grants and settings of a group, with those of the realms.
     pub fn group(&self, name: &str) -> GroupConfig {
         let mut group = self.groups.get(name).cloned().unwrap_or_default();
-        let realms = self.realms.iter().flat_map(|(name, realm)| realm.settings(name));
-        group.settings.extend(realms);
+        group.settings.extend(self.inherited_settings());
         if name == "captcha" && self.captcha_reveal {
             group.settings.insert("reveal".into(), "1".into());
         }

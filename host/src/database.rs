@@ -6,6 +6,8 @@
 //! A group of a tenant reaches the tenant's data through a [`Database`] of its own, with connections
 //! that the database itself holds to the group's tables: SQLite's authorizer, or a role of PostgreSQL's.
 
+mod data;
+mod group_migrations;
 mod lease;
 mod migrations;
 mod notices;
@@ -25,6 +27,8 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::task::AbortHandle;
 
+pub use data::{Data, Share};
+pub use group_migrations::Step;
 use lease::{Connection, Lease};
 pub use migrations::Migrations;
 pub use notices::{Notice, Notices};
@@ -73,6 +77,14 @@ pub struct Limits {
     pub request_statements: u32,
     /// How long all statements of one request take.
     pub request: Duration,
+    /// Migrations of a group's component.
+    pub migrations: usize,
+    /// Bytes of one of them.
+    pub migration_bytes: usize,
+    /// Statements of one of them.
+    pub migration_statements: usize,
+    /// How long one of them runs.
+    pub migration: Duration,
     /// Whether transactions write many rows: a connection to SQLite then keeps more in memory.
     pub bulk: bool,
 }
@@ -171,6 +183,21 @@ struct Group {
     tables: Tables,
 }
 
+impl Group {
+    fn new(name: &str, tables: &Tables) -> Arc<Self> {
+        Arc::new(Group { name: name.to_owned(), tables: tables.clone() })
+    }
+
+    /// Why it cannot have a table that it asks for, whether it is there or not.
+    fn reaches_too_far(&self) -> Option<String> {
+        let own = self.tables.iter().find(|(table, _)| statement::is_of_the_database(table));
+        own.map(|(table, _)| format!(
+            "group {} asks for the table {table:?}, which belongs to the database; remove it from its manifest's [tables] or from [groups.{}.tables]",
+            self.name, self.name
+        ))
+    }
+}
+
 /// The data of one owner, as the host or a group may reach it. Clones share their connections.
 #[derive(Clone, Debug)]
 pub struct Database {
@@ -223,21 +250,62 @@ impl Database {
         groups: &BTreeMap<String, Tables>,
         key: &[u8; 32],
     ) -> Result<BTreeMap<String, Self>, String> {
-        let groups = groups
-            .iter()
-            .map(|(name, tables)| Arc::new(Group { name: name.clone(), tables: tables.clone() }));
-        let groups: Vec<Arc<Group>> = groups.collect();
+        let serving = Tables::default();
+        let groups = groups.iter().map(|(name, tables)| (Group::new(name, tables), &serving));
+        let databases = self.open_for(groups.collect(), key).await?;
+        Ok(databases.into_iter().collect())
+    }
+
+    /// The same data for one group while others serve, and also while other revisions of the group do:
+    /// `serving` are their tables. On PostgreSQL they share a role, which has the rights of all of them until the
+    /// group is opened anew; no right that a revision needs is away for a moment.
+    ///
+    /// # Errors
+    /// As of [`Database::for_groups`].
+    pub async fn for_group(
+        &self,
+        group: &str,
+        tables: &Tables,
+        serving: &Tables,
+        key: &[u8; 32],
+    ) -> Result<Self, String> {
+        let groups = vec![(Group::new(group, tables), serving)];
+        let opened = self.open_for(groups, key).await?;
+        let (_, database) = opened.into_iter().next().expect("one group was asked for");
+        Ok(database)
+    }
+
+    /// Takes a group's rights away that is no longer there: on PostgreSQL, its role. What was opened for it
+    /// must be closed before.
+    ///
+    /// # Errors
+    /// A sentence that names the role, and what hinders.
+    pub async fn drop_group(&self, group: &str) -> Result<(), String> {
+        match &self.pool {
+            Pool::Sqlite(_) => Ok(()),
+            Pool::Postgres(pool) => pool.drop_group(group).await,
+        }
+    }
+
+    async fn open_for(
+        &self,
+        groups: Vec<(Arc<Group>, &Tables)>,
+        key: &[u8; 32],
+    ) -> Result<Vec<(String, Self)>, String> {
+        if let Some(why) = groups.iter().find_map(|(group, _)| group.reaches_too_far()) {
+            return Err(why);
+        }
         let pools: Vec<Pool> = match &self.pool {
             Pool::Sqlite(pool) => {
-                let pools = pool.for_groups(&groups, &self.limits)?;
-                pools.into_iter().map(Pool::Sqlite).collect()
+                let pools = groups.iter().map(|(group, _)| pool.for_group(group, &self.limits));
+                pools.map(|pool| pool.map(Pool::Sqlite)).collect::<Result<_, _>>()?
             }
             Pool::Postgres(pool) => {
                 let pools = pool.for_groups(&groups, &self.limits, key).await?;
                 pools.into_iter().map(Pool::Postgres).collect()
             }
         };
-        let database = |(group, pool): (Arc<Group>, Pool)| {
+        let database = |((group, _), pool): ((Arc<Group>, &Tables), Pool)| {
             let (name, outage) = (group.name.clone(), Arc::clone(&self.outage));
             (name, Database { pool, limits: self.limits, outage, group: Some(group) })
         };
@@ -327,6 +395,19 @@ impl Database {
         let standing = pool.standing(groups).await;
         pool.close().await;
         standing.map(Some)
+    }
+
+    /// Removes the data at a place for good, with the roles of these groups.
+    async fn remove(location: &Location, limits: &Limits, groups: &[String]) -> Result<(), String> {
+        match location {
+            Location::Sqlite(file) => sqlite::remove(file),
+            Location::Postgres { url, schema } => {
+                let pool = postgres::Pool::connect(url, schema, limits).await?;
+                let removed = pool.remove(groups).await;
+                pool.close().await;
+                removed
+            }
+        }
     }
 
     /// Closes all connections, after those in use have been given back.

@@ -57,6 +57,35 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
+/// Why a body that is handed on as it arrives ended before its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Interrupted {
+    /// It did not arrive in time.
+    TooSlow,
+    /// It is larger than the route takes.
+    TooLarge,
+    /// The client broke it off.
+    Incomplete,
+}
+
+impl From<Interrupted> for Error {
+    fn from(interrupted: Interrupted) -> Self {
+        match interrupted {
+            Interrupted::TooSlow => Error::Refused(Refusal::TooSlow),
+            Interrupted::TooLarge => Error::BodyTooLarge,
+            Interrupted::Incomplete => Error::BodyIncomplete,
+        }
+    }
+}
+
+impl fmt::Display for Interrupted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Error::from(*self).fmt(f)
+    }
+}
+
+impl std::error::Error for Interrupted {}
+
 /// Why a request is not taken, whoever it is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {

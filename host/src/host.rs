@@ -7,9 +7,11 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::admin::{self, Admin};
 use crate::app::{App, Built};
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::deploy::Deployer;
 use crate::listener;
 use crate::listener::tls::Tls;
 use crate::router::Listed;
@@ -20,18 +22,22 @@ pub struct Host {
     is_secure: bool,
     stop: watch::Sender<bool>,
     serving: JoinHandle<()>,
+    /// Where the admin API listens, and its work.
+    admin: Option<(SocketAddr, JoinHandle<()>)>,
     made_up_password: Option<String>,
 }
 
-/// What a host has in hand at one moment. All of it is zero when nobody asks for anything.
+/// What a host has in hand at one moment. All of it is zero a while after nobody asks for anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Figures {
     /// Requests that are in components.
     pub requests: usize,
-    /// Requests that wait for a place of the tenant's.
+    /// Requests that wait for a place, the host's or their tenant's.
     pub waiting: usize,
-    /// Connections to the tenant's database that statements and transactions hold.
+    /// Connections to tenants' databases that statements and transactions hold.
     pub connections: usize,
+    /// Instances that wait for another request, where a group has them kept; they go when they are idle.
+    pub kept: usize,
 }
 
 impl Host {
@@ -51,11 +57,32 @@ impl Host {
         };
         let listener = TcpListener::bind(config.listen).await.map_err(busy)?;
         let address = listener.local_addr().map_err(busy)?;
-        let Built { app, made_up_password } = App::build(&config, clock, address).await?;
+        let for_admin = match config.admin.listen {
+            Some(address) => Some(admin::bind(address).await?),
+            None => None,
+        };
+        let Built { app, made_up_password } = App::build(&config, clock.clone(), address).await?;
         let app = Arc::new(app);
         let (stop, stopped) = watch::channel(false);
+        let admin = match for_admin {
+            Some(listener) => {
+                let parts = admin::Parts {
+                    config: &config,
+                    deployer: Arc::clone(&app.deployer),
+                    clock,
+                    scheme: scheme(is_secure),
+                    port: address.port(),
+                };
+                let admin = Arc::new(Admin::new(parts)?);
+                let address = listener.local_addr().map_err(|error| error.to_string())?;
+                let tls = Tls::load(&config.tls)?;
+                let serving = listener::serve(admin, listener, tls, stopped.clone());
+                Some((address, tokio::spawn(serving)))
+            }
+            None => None,
+        };
         let serving = tokio::spawn(listener::serve(Arc::clone(&app), listener, tls, stopped));
-        Ok(Host { app, is_secure, stop, serving, made_up_password })
+        Ok(Host { app, is_secure, stop, serving, admin, made_up_password })
     }
 
     /// The address that it listens on.
@@ -65,13 +92,18 @@ impl Host {
 
     /// Where it is reached: `http://` or `https://` and the address.
     pub fn origin(&self) -> String {
-        let scheme = if self.is_secure { "https" } else { "http" };
-        format!("{scheme}://{}", self.app.address)
+        format!("{}://{}", scheme(self.is_secure), self.app.address)
     }
 
-    /// All routes that it serves, by path and method.
-    pub fn routes(&self) -> &[Listed] {
-        self.app.router.listed()
+    /// Where its admin API is reached, if it has one.
+    pub fn admin_origin(&self) -> Option<String> {
+        let (address, _) = self.admin.as_ref()?;
+        Some(format!("{}://{address}", scheme(self.is_secure)))
+    }
+
+    /// All routes of the default tenant, by path and method.
+    pub fn routes(&self) -> Vec<Listed> {
+        self.app.tenants.default().serving.load().router().listed().to_vec()
     }
 
     /// The first admins' password, if this start made it up.
@@ -79,12 +111,20 @@ impl Host {
         self.made_up_password.as_deref()
     }
 
+    /// What puts components online, for benchmarks: everybody else asks the admin API.
+    pub fn deployer(&self) -> &Deployer {
+        &self.app.deployer
+    }
+
     /// What it has in hand.
     pub fn figures(&self) -> Figures {
+        let tenants = self.app.tenants.all();
         Figures {
             requests: self.app.admission.in_use(),
-            waiting: self.app.admission.waiting(),
-            connections: self.app.tenant.connections_in_use(),
+            waiting: self.app.admission.waiting()
+                + tenants.iter().map(|tenant| tenant.admission.waiting()).sum::<usize>(),
+            connections: tenants.iter().map(|tenant| tenant.connections_in_use()).sum(),
+            kept: self.app.platform.kept.taken(),
         }
     }
 
@@ -93,7 +133,13 @@ impl Host {
         // A closed channel says stop as well: then serving has ended by itself.
         let _ = self.stop.send(true);
         let _ = self.serving.await;
-        self.app.tenant.close().await;
-        self.app.tenant.shared.issuer.close().await;
+        if let Some((_, admin)) = self.admin {
+            let _ = admin.await;
+        }
+        self.app.close().await;
     }
+}
+
+fn scheme(is_secure: bool) -> &'static str {
+    if is_secure { "https" } else { "http" }
 }

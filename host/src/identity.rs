@@ -6,6 +6,7 @@
 mod keys;
 mod revocations;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
@@ -16,6 +17,7 @@ use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
 use crate::database::{Database, Failure};
+use crate::tenant;
 use keys::Id;
 use revocations::{Asked, Revocations, Standing};
 
@@ -176,28 +178,64 @@ struct Claims {
 const OWN_CLAIMS: [&str; 11] =
     ["iss", "aud", "sub", "iat", "nbf", "exp", "jti", "name", "roles", "generation", "family"];
 
+/// What the issuers of all tenants share.
+pub struct Issuers {
+    lifetimes: Lifetimes,
+    revocations: Arc<Revocations>,
+    /// Learns what other hosts end; stopped with the issuers.
+    following: Option<JoinHandle<()>>,
+    clock: Clock,
+}
+
+impl Issuers {
+    /// Remembers what was ended in the host's database.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn open(
+        lifetimes: Lifetimes,
+        database: Database,
+        clock: Clock,
+    ) -> Result<Self, Failure> {
+        let most = lifetimes.usual.remembered;
+        let revocations = Arc::new(Revocations::load(database, most, clock.clone()).await?);
+        let follow = |notices| tokio::spawn(Arc::clone(&revocations).follow(notices));
+        let following = revocations.notices().map(follow);
+        Ok(Issuers { lifetimes, revocations, following, clock })
+    }
+
+    /// Gives back the connections to the database.
+    pub async fn close(&self) {
+        if let Some(following) = &self.following {
+            following.abort();
+        }
+        self.revocations.close().await;
+    }
+}
+
+impl Drop for Issuers {
+    fn drop(&mut self) {
+        if let Some(following) = &self.following {
+            following.abort();
+        }
+    }
+}
+
 /// Makes, verifies and ends the tokens of one tenant.
 pub struct Issuer {
     lifetimes: Lifetimes,
+    tenant: String,
     name: String,
     signing: EncodingKey,
     verifying: DecodingKey,
     validation: Validation,
     revocations: Arc<Revocations>,
-    /// Learns what other hosts end; stopped with the issuer.
-    following: Option<JoinHandle<()>>,
     clock: Clock,
 }
 
 impl Issuer {
-    /// An issuer for `tenant`, which remembers what it ended in the host's database.
-    pub async fn open(
-        tenant: &str,
-        lifetimes: Lifetimes,
-        keys: &Keys,
-        database: Database,
-        clock: Clock,
-    ) -> Result<Self, Failure> {
+    /// An issuer for `tenant`, who signs with `key`: tokens of one tenant mean nothing to another.
+    pub fn new(issuers: &Issuers, tenant: &str, key: &[u8]) -> Self {
         let name = format!("wharf:{tenant}");
         let mut validation = Validation::new(Algorithm::HS256);
         validation.required_spec_claims =
@@ -207,20 +245,16 @@ impl Issuer {
         validation.validate_aud = false;
         validation.validate_exp = false;
         validation.leeway = 0;
-        let most = lifetimes.usual.remembered;
-        let revocations = Arc::new(Revocations::load(database, most, clock.clone()).await?);
-        let follow = |notices| tokio::spawn(Arc::clone(&revocations).follow(notices));
-        let following = revocations.notices().map(follow);
-        Ok(Issuer {
-            lifetimes,
+        Issuer {
+            lifetimes: issuers.lifetimes.clone(),
+            tenant: tenant.to_owned(),
             name,
-            signing: EncodingKey::from_secret(keys.tokens()),
-            verifying: DecodingKey::from_secret(keys.tokens()),
+            signing: EncodingKey::from_secret(key),
+            verifying: DecodingKey::from_secret(key),
             validation,
-            revocations,
-            following,
-            clock,
-        })
+            revocations: Arc::clone(&issuers.revocations),
+            clock: issuers.clock.clone(),
+        }
     }
 
     /// Says who sent this text as their token.
@@ -232,10 +266,11 @@ impl Issuer {
             Ok(identity) => identity,
             Err(rejection) => return Ok(Caller::Rejected(rejection)),
         };
+        let realm = self.scope(&identity.subject.realm);
         let asked = Asked {
             id: identity.id,
             family: identity.family,
-            realm: &identity.subject.realm,
+            realm: &realm,
             user: identity.subject.user,
             generation: identity.generation,
         };
@@ -245,13 +280,21 @@ impl Issuer {
         })
     }
 
+    /// Whom a token was issued to, by realm and id, whether or not it has ended meanwhile: to tell callers
+    /// apart, not to let them in.
+    pub fn holder(&self, text: &str) -> Option<(String, i64)> {
+        let identity = self.accept(text).ok()?;
+        Some((identity.subject.realm, identity.subject.user))
+    }
+
     /// Issues a token to a user who has just signed in.
     ///
     /// # Errors
     /// The database does not answer.
     pub async fn issue(&self, subject: Subject) -> Result<Token, Failure> {
         let now = self.clock.now();
-        let generation = self.revocations.generation(&subject.realm, subject.user).await?;
+        let realm = self.scope(&subject.realm);
+        let generation = self.revocations.generation(&realm, subject.user).await?;
         Ok(self.sign(subject, Id::random(), None, now, generation.unwrap_or(0).max(now)))
     }
 
@@ -300,15 +343,16 @@ impl Issuer {
     pub async fn revoke_all_of_user(&self, realm: &str, user: i64) -> Result<(), Failure> {
         let lifetime = self.lifetimes.of(realm).lifetime_seconds;
         let expires = self.clock.now().saturating_add(lifetime);
-        self.revocations.next_generation(realm, user, expires).await
+        self.revocations.next_generation(&self.scope(realm), user, expires).await
     }
 
-    /// Gives back its connections to the database.
-    pub async fn close(&self) {
-        if let Some(following) = &self.following {
-            following.abort();
+    /// A realm's name among those of all tenants. No tenant's name holds a slash: what holds none is a
+    /// realm of the default tenant's, and all else begins with its tenant.
+    fn scope<'a>(&self, realm: &'a str) -> Cow<'a, str> {
+        if self.tenant == tenant::DEFAULT && !realm.contains('/') {
+            return Cow::Borrowed(realm);
         }
-        self.revocations.close().await;
+        Cow::Owned(format!("{}/{realm}", self.tenant))
     }
 
     async fn punish(&self, token: &Identity) -> Result<(), Failure> {
@@ -392,13 +436,5 @@ impl Issuer {
         let text = jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &self.signing)
             .expect("claims of text and numbers can be written as JSON");
         Token { text, id: claims.jti, expires_in: lifetime }
-    }
-}
-
-impl Drop for Issuer {
-    fn drop(&mut self) {
-        if let Some(following) = &self.following {
-            following.abort();
-        }
     }
 }

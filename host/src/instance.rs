@@ -4,6 +4,9 @@
 //! zeroed between requests, so that nothing of one request can reach the next.
 
 mod limits;
+pub mod middleware;
+pub mod proxy;
+pub mod reuse;
 mod turns;
 
 use std::collections::hash_map::DefaultHasher;
@@ -19,19 +22,26 @@ use wasmtime::component::{Component, Linker, types};
 use wasmtime::{
     CallHook, InstanceAllocationStrategy, PoolingAllocationConfig, Store, WasmFeatures,
 };
+use wasmtime_wasi_http::p2::bindings::ProxyPre;
 
 use crate::bindings::PluginPre;
 use crate::bindings::exports::wharf::plugin::handler::Route;
 use crate::bindings::wharf::plugin::http::{Request, Response};
 use crate::bindings::wharf::plugin::log::Level;
+use crate::bindings::wrapping::WrappingPre;
 use crate::capabilities::log::Log;
 use crate::capabilities::{self, Grant, Guest, Left};
 use crate::compiler::Artifact;
 use crate::tenant::Access;
-use limits::{CORE_INSTANCES, MOST_ELEMENTS, MOST_INSTANCES, MOST_MEMORY, MOST_TABLES, SLOTS};
+use crate::tenant::manifest::Manifest;
+use limits::{
+    CORE_INSTANCES, MOST_ELEMENTS, MOST_INSTANCES, MOST_KEPT, MOST_MEMORY, MOST_TABLES, SLOTS,
+};
+use reuse::{Instance, Kept, Reuse, Room};
 use turns::Counted;
 
 pub use limits::{Allocations, Limits};
+pub use proxy::Proxy;
 pub use turns::Turns;
 
 /// The one engine of this process: types of two engines must never meet.
@@ -95,10 +105,11 @@ impl Engine {
 /// Where instances get their memory from.
 fn pool() -> PoolingAllocationConfig {
     let mut pool = PoolingAllocationConfig::new();
-    pool.total_component_instances(small(SLOTS))
-        .total_core_instances(small(CORE_INSTANCES))
-        .total_memories(small(SLOTS))
-        .total_tables(small(CORE_INSTANCES))
+    let (slots, core_instances) = (SLOTS + MOST_KEPT, CORE_INSTANCES + MOST_KEPT * MOST_INSTANCES);
+    pool.total_component_instances(small(slots))
+        .total_core_instances(small(core_instances))
+        .total_memories(small(slots))
+        .total_tables(small(core_instances))
         .total_stacks(small(SLOTS))
         .max_core_instances_per_component(small(MOST_INSTANCES))
         .max_memories_per_component(1)
@@ -136,13 +147,36 @@ fn configuration() -> wasmtime::Config {
 
 /// One version of a component: linked with what its group has been granted, ready to be instantiated.
 pub struct Revision {
-    pre: PluginPre<Guest>,
+    kind: Kind,
+    /// What it exports that wraps other groups.
+    wrapping: Option<WrappingPre<Guest>>,
     limits: Limits,
+    /// Instances that answer again, where the group asks for it.
+    kept: Option<Kept>,
+}
+
+/// What a component answers requests with.
+#[derive(Clone)]
+enum Kind {
+    /// `wharf:plugin/handler`
+    Plugin(PluginPre<Guest>),
+    /// `wasi:http/incoming-handler`
+    Proxy(Proxy),
+    /// It answers none, and only wraps other groups.
+    Wrapping,
 }
 
 /// Why a call gave no response, for the log.
 #[derive(Debug)]
 pub struct CallFailed(pub String);
+
+impl std::fmt::Display for CallFailed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for CallFailed {}
 
 impl Revision {
     /// Links an artifact with the granted interfaces.
@@ -166,17 +200,36 @@ impl Revision {
             }
         }
         let types = artifact.component.component_type();
-        check_exports(engine, &types)?;
+        let exports = exports(engine, &types)?;
         check_size(&artifact.component, &limits)?;
         let mut linker = Linker::new(engine.wasmtime());
         capabilities::link(&mut linker, grants)
             .map_err(|error| format!("cannot be linked: {error:#}"))?;
-        let pre = linker.instantiate_pre(&artifact.component).and_then(PluginPre::new).map_err(
-            |error| {
-                format!("is built for another world: {error:#}; build it against this wharf's wit/")
-            },
-        )?;
-        Ok(Revision { pre, limits })
+        if !matches!(exports.answers, Answers::Proxy) {
+            check_unmounted(access, group)?;
+        }
+        let other_world = |error| exports.other_world(&error);
+        let pre = linker.instantiate_pre(&artifact.component).map_err(other_world)?;
+        let wrapping = exports.wrapping.then(|| WrappingPre::new(pre.clone())).transpose();
+        let wrapping = wrapping.map_err(other_world)?;
+        let kind = match exports.answers {
+            Answers::Handler => Kind::Plugin(PluginPre::new(pre).map_err(other_world)?),
+            Answers::Proxy => {
+                let pre = ProxyPre::new(pre).map_err(other_world)?;
+                Kind::Proxy(Proxy::new(pre, mount(access, group)?, limits)?)
+            }
+            Answers::None => Kind::Wrapping,
+        };
+        Ok(Revision { kind, wrapping, limits, kept: None })
+    }
+
+    /// The same for one tenant's group, whose instances may answer several of its requests. Those of a
+    /// `wasi:http` component answer one each.
+    #[must_use]
+    pub fn reusing(&self, reuse: Reuse, room: Room) -> Self {
+        let Revision { kind, wrapping, limits, .. } = self;
+        let (kind, wrapping) = (kind.clone(), wrapping.clone());
+        Revision { kind, wrapping, limits: *limits, kept: Kept::new(reuse, room) }
     }
 
     /// What a call of it may take.
@@ -184,24 +237,84 @@ impl Revision {
         &self.limits
     }
 
-    /// Asks the component for its routes.
+    /// Itself, if it is a `wasi:http` component, whose requests and answers are streamed.
+    pub fn proxy(&self) -> Option<&Proxy> {
+        match &self.kind {
+            Kind::Proxy(proxy) => Some(proxy),
+            Kind::Plugin(_) | Kind::Wrapping => None,
+        }
+    }
+
+    /// Asks the component for its routes, unless it is mounted; one that only wraps other groups has none.
     pub async fn routes(&self, guest: Guest) -> Result<Vec<Route>, CallFailed> {
+        match &self.kind {
+            Kind::Plugin(_) => {}
+            Kind::Proxy(proxy) => return Ok(proxy.routes()),
+            Kind::Wrapping => return Ok(Vec::new()),
+        }
         let called = self.call(guest, async |plugin, store| {
             plugin.wharf_plugin_handler().call_routes(store).await
         });
         called.await.map(|(routes, _)| routes)
     }
 
-    /// Has a fresh instance answer one request; gives back what its calls have left for the response.
+    /// Has a fresh instance answer a request that no client has sent, and tells the status of its answer.
+    ///
+    /// # Errors
+    /// Why there is no answer.
+    pub async fn status_of(&self, guest: Guest, request: Request<'_>) -> Result<u16, CallFailed> {
+        match self.proxy() {
+            Some(proxy) => proxy.status_of(guest, &request).await,
+            None => self.handle(guest, request).await.map(|(response, _)| response.status),
+        }
+    }
+
+    /// Has a fresh instance answer one request, or one that was kept; gives back what its calls have left for
+    /// the response.
     pub async fn handle(
         &self,
         guest: Guest,
         request: Request<'_>,
     ) -> Result<(Response, Left), CallFailed> {
+        if let (Some(kept), Kind::Plugin(pre)) = (&self.kept, &self.kind) {
+            // Boxed, since its state would be moved about with that of every other request.
+            return Box::pin(self.handle_again(kept, pre, guest, request)).await;
+        }
         self.call(guest, async |plugin, store| {
             plugin.wharf_plugin_handler().call_handle(store, request).await
         })
         .await
+    }
+
+    async fn handle_again(
+        &self,
+        kept: &Kept,
+        pre: &PluginPre<Guest>,
+        guest: Guest,
+        request: Request<'_>,
+    ) -> Result<(Response, Left), CallFailed> {
+        let mut instance = if let Some(mut instance) = kept.take() {
+            instance.serve(guest);
+            bound(&mut instance.store, &self.limits);
+            instance
+        } else {
+            Instance::new(store(pre.engine(), &self.limits, guest))
+        };
+        let Instance { store, plugin, .. } = &mut instance;
+        let done = in_time(self.limits.call_milliseconds, async {
+            let plugin = match plugin {
+                Some(plugin) => plugin,
+                None => plugin.insert(pre.instantiate_async(&mut *store).await?),
+            };
+            plugin.wharf_plugin_handler().call_handle(&mut *store, request).await
+        })
+        .await;
+        let answered = self.finish(done, store)?;
+        // Whoever answers that something went wrong may not be well.
+        if (200..500).contains(&answered.0.status) {
+            kept.give_back(instance);
+        }
+        Ok(answered)
     }
 
     async fn call<T>(
@@ -209,51 +322,85 @@ impl Revision {
         guest: Guest,
         function: impl AsyncFnOnce(&crate::bindings::Plugin, &mut Store<Guest>) -> wasmtime::Result<T>,
     ) -> Result<(T, Left), CallFailed> {
-        let mut store = self.store(guest);
+        let Kind::Plugin(pre) = &self.kind else {
+            return Err(CallFailed("it does not export wharf:plugin/handler".into()));
+        };
+        let mut store = store(pre.engine(), &self.limits, guest);
         let done = in_time(self.limits.call_milliseconds, async {
-            let plugin = self.pre.instantiate_async(&mut store).await?;
+            let plugin = pre.instantiate_async(&mut store).await?;
             function(&plugin, &mut store).await
         })
         .await;
-        log_output(store.data_mut());
-        match done {
-            Ok(Ok(value)) => Ok((value, std::mem::take(&mut store.data_mut().left))),
-            Ok(Err(error)) => Err(CallFailed(cause(&error, &store.data().allocations))),
-            Err(_) => Err(CallFailed(format!(
-                "the call took longer than {} ms (limits.call_milliseconds)",
-                self.limits.call_milliseconds
-            ))),
-        }
+        self.finish(done, &mut store)
     }
 
-    fn store(&self, guest: Guest) -> Store<Guest> {
-        let mut store = Store::new(self.pre.engine(), guest);
-        let Limits { host_call_bytes, host_calls, handles, compute_milliseconds, .. } = self.limits;
-        store.limiter(|guest| &mut guest.allocations);
-        store.set_hostcall_fuel(host_call_bytes);
-        store.set_max_component_handles(handles);
-        let mut calls = 0;
-        store.call_hook(move |_, hook| {
-            calls += u64::from(matches!(hook, CallHook::CallingHost));
-            if calls > host_calls {
-                wasmtime::bail!(
-                    "the guest called the host more than {host_calls} times (limits.host_calls)"
-                );
-            }
-            Ok(())
-        });
-        store.set_epoch_deadline(turns::UNSEEN);
-        let most = Duration::from_millis(compute_milliseconds);
-        store.epoch_deadline_callback(move |store| store.data().group.turns.next(most));
-        store
+    /// What came of a call.
+    fn finish<T>(
+        &self,
+        done: Result<wasmtime::Result<T>, Elapsed>,
+        store: &mut Store<Guest>,
+    ) -> Result<(T, Left), CallFailed> {
+        log_output(store.data_mut());
+        let value = settled(&self.limits, store, done)?;
+        Ok((value, std::mem::take(&mut store.data_mut().left)))
     }
 }
 
-/// Bounds a call with all its host calls, which epochs do not interrupt. Most calls never wait, and
-/// then need no timer.
+/// What came of a call, in words if it failed.
+fn settled<T>(
+    limits: &Limits,
+    store: &Store<Guest>,
+    done: Result<wasmtime::Result<T>, Elapsed>,
+) -> Result<T, CallFailed> {
+    match done {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => Err(CallFailed(cause(&error, &store.data().allocations))),
+        Err(_) => Err(took_too_long(limits)),
+    }
+}
+
+fn took_too_long(limits: &Limits) -> CallFailed {
+    let most = limits.call_milliseconds;
+    CallFailed(format!("the call took longer than {most} ms (limits.call_milliseconds)"))
+}
+
+/// What one call's instance lives in.
+fn store(engine: &wasmtime::Engine, limits: &Limits, guest: Guest) -> Store<Guest> {
+    let mut store = Store::new(engine, guest);
+    bound(&mut store, limits);
+    store
+}
+
+/// Bounds what the next call may take.
+fn bound(store: &mut Store<Guest>, limits: &Limits) {
+    let Limits { host_call_bytes, host_calls, handles, compute_milliseconds, .. } = *limits;
+    store.limiter(|guest| &mut guest.allocations);
+    store.set_hostcall_fuel(host_call_bytes);
+    store.set_max_component_handles(handles);
+    let mut calls = 0;
+    store.call_hook(move |_, hook| {
+        calls += u64::from(matches!(hook, CallHook::CallingHost));
+        if calls > host_calls {
+            wasmtime::bail!(
+                "the guest called the host more than {host_calls} times (limits.host_calls)"
+            );
+        }
+        Ok(())
+    });
+    store.set_epoch_deadline(turns::UNSEEN);
+    let most = Duration::from_millis(compute_milliseconds);
+    store.epoch_deadline_callback(move |store| store.data().group.turns.next(most));
+}
+
+/// Bounds a call with all its host calls, which epochs do not interrupt, and counts what it computes.
 async fn in_time<T>(milliseconds: u64, call: impl Future<Output = T>) -> Result<T, Elapsed> {
     let call = pin!(call);
-    let mut call = Counted::new(call);
+    within(milliseconds, Counted::new(call)).await
+}
+
+/// Bounds how long something takes. Most calls never wait, and then need no timer.
+async fn within<T>(milliseconds: u64, call: impl Future<Output = T>) -> Result<T, Elapsed> {
+    let mut call = pin!(call);
     match futures_util::poll!(&mut call) {
         Poll::Ready(done) => Ok(done),
         Poll::Pending => tokio::time::timeout(Duration::from_millis(milliseconds), call).await,
@@ -281,12 +428,16 @@ fn cause(error: &wasmtime::Error, allocations: &Allocations) -> String {
     }
 }
 
+/// Bytes of a page of linear memory (WebAssembly Core, section 4.2.8).
+const PAGE: u64 = 64 * 1024;
+
 /// Compares what every instance of the component needs from the start with what it may have.
 fn check_size(component: &Component, limits: &Limits) -> Result<(), String> {
     let Some(needs) = component.resources_required() else {
         return Ok(());
     };
-    let memory = usize::try_from(needs.max_initial_memory_size.unwrap_or(0)).unwrap_or(usize::MAX);
+    let memory = needs.max_initial_memory_size.unwrap_or(0).saturating_mul(PAGE);
+    let memory = usize::try_from(memory).unwrap_or(usize::MAX);
     let elements = usize::try_from(needs.max_initial_table_size.unwrap_or(0)).unwrap_or(usize::MAX);
     let tables = usize::try_from(needs.num_tables).unwrap_or(usize::MAX);
     let most = [
@@ -331,14 +482,77 @@ pub fn imported(engine: &Engine, artifact: &Artifact) -> Result<Vec<Grant>, Stri
     Ok(needed)
 }
 
-fn check_exports(engine: &Engine, types: &types::Component) -> Result<(), String> {
+/// What a component exports of the interfaces that a host calls.
+struct Exports {
+    answers: Answers,
+    wrapping: bool,
+}
+
+/// What a component answers requests through.
+enum Answers {
+    Handler,
+    Proxy,
+    None,
+}
+
+impl Exports {
+    fn other_world(&self, error: &wasmtime::Error) -> String {
+        match self.answers {
+            Answers::Proxy => {
+                format!("is built for another world than wasi:http/proxy 0.2: {error:#}")
+            }
+            Answers::Handler | Answers::None => {
+                format!("is built for another world: {error:#}; build it against this wharf's wit/")
+            }
+        }
+    }
+}
+
+fn exports(engine: &Engine, types: &types::Component) -> Result<Exports, String> {
     let exports: Vec<String> =
         types.exports(engine.wasmtime()).map(|(name, _)| name.to_owned()).collect();
-    if exports.iter().any(|export| export == "wharf:plugin/handler@0.1.0") {
-        return Ok(());
+    let has = |wanted: &str| exports.iter().any(|export| export.starts_with(wanted));
+    let answers = if has("wharf:plugin/handler@0.1.0") {
+        Answers::Handler
+    } else if has("wasi:http/incoming-handler@0.2.") {
+        Answers::Proxy
+    } else {
+        Answers::None
+    };
+    let wrapping = has("wharf:plugin/middleware@0.1.0");
+    if wrapping || !matches!(answers, Answers::None) {
+        return Ok(Exports { answers, wrapping });
     }
     let found = if exports.is_empty() { "nothing".to_owned() } else { exports.join(", ") };
     Err(format!(
-        "does not export wharf:plugin/handler@0.1.0 but {found}: it is built for another world; build it against this wharf's wit/"
+        "exports {found}, and neither wharf:plugin/handler@0.1.0 with routes: func() -> list<route> and handle: func(request: request) -> response, nor wharf:plugin/middleware@0.1.0, nor wasi:http/incoming-handler@0.2: it is built for another world; build it against this wharf's wit/"
+    ))
+}
+
+/// Where the paths begin that a `wasi:http` component answers.
+fn mount<'a>(access: &'a Access, group: &str) -> Result<&'a str, String> {
+    let Manifest { mount, middleware, .. } = &access.manifest;
+    let place = access.place(group);
+    if !middleware.is_empty() {
+        return Err(format!(
+            "is a wasi:http component, whose answers are streamed, and such a one cannot be wrapped yet; take {} out of middleware in {place}",
+            middleware.join(", ")
+        ));
+    }
+    mount.as_deref().ok_or_else(|| {
+        format!(
+            "is a wasi:http component, and nothing says which paths it answers: write mount = \"/{group}\" in {place}"
+        )
+    })
+}
+
+/// Refuses a mount for a component that declares its own routes.
+fn check_unmounted(access: &Access, group: &str) -> Result<(), String> {
+    if access.manifest.mount.is_none() {
+        return Ok(());
+    }
+    Err(format!(
+        "declares its own routes, and a mount is for wasi:http components; remove mount in {}",
+        access.place(group)
     ))
 }

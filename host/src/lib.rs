@@ -17,11 +17,12 @@
 //! 9. [`response`] turns the answer, or the [`error`], into HTTP.
 //!
 //! Around it: [`config`] is read once, [`app`] puts the parts together, [`compiler`] makes
-//! components runnable, [`database`] is SQLite or PostgreSQL, [`blobs`] is a folder or S3, [`clock`]
-//! tells the time, [`users`] moves users in and out, and [`cli`] holds the commands. Host and
-//! components meet in `wit/` alone; `tests/tidy.rs` holds
-//! who may know what.
+//! components runnable, [`database`] is SQLite or PostgreSQL, [`blobs`] is a folder or S3, [`outbound`]
+//! calls other hosts, [`clock`] tells the time, [`registry`] keeps what tenants have deployed, [`admin`] is
+//! where their operators ask for it, [`users`] moves users in and out, and [`cli`] holds the commands. Host
+//! and components meet in `wit/` and in `wasi:http` alone; `tests/tidy.rs` holds who may know what.
 
+pub mod admin;
 pub mod admission;
 pub mod app;
 pub mod bindings;
@@ -32,15 +33,20 @@ pub mod clock;
 pub mod compiler;
 pub mod config;
 pub mod database;
+pub mod deploy;
 pub mod error;
 pub mod host;
 pub mod identity;
 pub mod instance;
 pub mod listener;
+pub mod outbound;
+pub mod platform;
+pub mod registry;
 pub mod request;
 pub mod response;
 pub mod router;
 pub mod tenant;
+pub mod tenants;
 pub mod users;
 
 pub use clock::Clock;

@@ -16,10 +16,12 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hyper::Response;
+use bytes::Bytes;
+use hyper::body::Incoming;
 use hyper::header::HeaderValue;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
+use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulConnection;
 use ipnet::IpNet;
@@ -33,8 +35,7 @@ use self::stream::Stream;
 use self::tls::Tls;
 use self::traffic::{Outgoing, Traffic};
 use crate::admission::shares::Shares;
-use crate::app::App;
-use crate::{request, response};
+use crate::error::Refusal;
 
 /// What clients may take, in `[http]`.
 #[derive(Clone, Debug, Deserialize)]
@@ -190,9 +191,28 @@ pub struct Peer {
     pub strict_transport: Option<HeaderValue>,
 }
 
+/// Whoever answers the requests of a listener.
+pub trait Answers: Send + Sync + 'static {
+    /// The body of an answer.
+    type Body: hyper::body::Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>>
+        + Send
+        + Unpin;
+
+    /// What clients may take.
+    fn http(&self) -> &Config;
+
+    /// Answers one request, or says why the listener refused it. Whatever happens, there is an answer.
+    fn answer(
+        self: &Arc<Self>,
+        peer: &Peer,
+        refusal: Option<Refusal>,
+        request: Request<Incoming>,
+    ) -> impl Future<Output = Response<Self::Body>> + Send;
+}
+
 /// What all connections share.
-struct Listener {
-    app: Arc<App>,
+struct Listener<A> {
+    app: Arc<A>,
     connections: Arc<Shares>,
     tls: Option<Tls>,
     http1: http1::Builder,
@@ -200,13 +220,13 @@ struct Listener {
 }
 
 /// Accepts connections until `stop` changes, then lets those that are open finish.
-pub async fn serve(
-    app: Arc<App>,
+pub async fn serve<A: Answers>(
+    app: Arc<A>,
     listener: TcpListener,
     tls: Option<Tls>,
     mut stop: watch::Receiver<bool>,
 ) {
-    let config = &app.http;
+    let config = app.http();
     let shared = Arc::new(Listener {
         connections: Shares::new(config.connections, config.connections_per_address),
         http1: http1(config),
@@ -275,7 +295,7 @@ fn http2(config: &Config) -> http2::Builder<TokioExecutor> {
     server
 }
 
-impl Listener {
+impl<A: Answers> Listener<A> {
     /// Counts a connection in and speaks with it, in a task of its own.
     fn accepted(
         self: Arc<Self>,
@@ -286,7 +306,8 @@ impl Listener {
     ) {
         let address = client.ip().to_canonical();
         // Behind a proxy stand many clients.
-        let mut place = self.connections.of((!self.app.http.is_proxy(address)).then_some(address));
+        let mut place =
+            self.connections.of((!self.app.http().is_proxy(address)).then_some(address));
         if !place.take(1) {
             tracing::debug!(%client, "a connection too many (http.connections, http.connections_per_address)");
             self.turn_away(&stream);
@@ -327,7 +348,7 @@ impl Listener {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let client = peer.address;
-        let config = &self.app.http;
+        let config = self.app.http();
         let traffic = Arc::new(Traffic::default());
         let mut stop_early = stop.clone();
         let opened = tokio::select! {
@@ -343,13 +364,13 @@ impl Listener {
         let patience = Duration::from_secs(if is_proxy { YEAR } else { config.write_seconds });
         let in_pieces = stream.is_http2().then_some(patience);
         let (app, told) = (Arc::clone(&self.app), Arc::clone(&traffic));
-        let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
+        let service = service_fn(move |request: Request<Incoming>| {
             let open = told.begin();
             // A client that sends the stand-in itself is told what was about to be told anyway.
             let refusal = told.refusal().filter(|_| request.method().as_str() == stream::REFUSED);
             let (app, peer) = (Arc::clone(&app), peer.clone());
             async move {
-                let answer = request::answer(&app, &peer, refusal, request).await;
+                let answer = app.answer(&peer, refusal, request).await;
                 Ok::<_, Infallible>(outgoing(answer, open, in_pieces))
             }
         });
@@ -379,11 +400,11 @@ async fn agreed(
 }
 
 /// An answer that is counted as in flight until it is sent.
-fn outgoing(
-    answer: response::Answer,
+fn outgoing<B>(
+    answer: Response<B>,
     open: traffic::Open,
     in_pieces: Option<Duration>,
-) -> Response<Outgoing<response::Body>> {
+) -> Response<Outgoing<B>> {
     answer.map(|body| match in_pieces {
         Some(patience) => Outgoing::in_pieces(body, open, patience),
         None => Outgoing::by_socket(body, open),

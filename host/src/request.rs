@@ -1,67 +1,101 @@
 //! The corridor: one request's walk from its head to its answer.
 
+mod around;
 mod body;
 mod inputs;
+mod inside;
+mod stream;
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Instant;
 
 use bytes::Bytes;
 use hyper::body::Incoming;
 use hyper::header::{self, HeaderMap};
 use hyper::http::request::Parts;
-use hyper::{Method, Request, StatusCode};
+use hyper::{Method, Request, StatusCode, Version};
 use serde_json::json;
 
+use crate::admission::Permit;
 use crate::admission::shares::Share;
-use crate::admission::throttle::{Allowance, Bucket};
+use crate::admission::throttle::{Allowance, Bucket, network};
 use crate::app::App;
 use crate::bindings::exports::wharf::plugin::handler::Throttle;
 use crate::bindings::wharf::plugin::http as wit;
+use crate::capabilities::Guest;
 use crate::database::Failure;
 use crate::error::{Error, Refusal};
 use crate::identity::{Caller, Rejection};
-use crate::listener::Peer;
+use crate::listener::{self, Answers, Peer};
 use crate::response::{self, Answer};
 use crate::router::{Found, Route};
+use crate::tenant::serving::{Chosen, Serving};
+use crate::tenant::trial::Trial;
+use crate::tenant::{Served, Tenant};
+
+/// Whose request it is, and what that tenant served when it came.
+#[derive(Clone)]
+struct Place {
+    tenant: Arc<Tenant>,
+    serving: Arc<Serving>,
+}
 
 /// What is known of a request, besides its head, when it has arrived whole from a caller who may send it.
 struct Received {
     body: Bytes,
     /// The memory that the body takes until the request is answered.
+    #[expect(dead_code, reason = "given back on drop")]
     room: Share,
+    sender: Sender,
+}
+
+/// Who sends a request.
+struct Sender {
     /// The client's address.
     client: IpAddr,
     /// Whether the client speaks TLS, with this host or with a proxy in front.
     is_secure: bool,
     caller: Caller,
     id: Arc<str>,
+    /// How many requests of components' it is within.
+    depth: usize,
+    /// A number of the caller's, if it is known (see [`sticky`]).
+    number: Option<u64>,
 }
 
-/// Answers one request, or says why the listener refused it. Whatever happens, there is an answer.
-pub async fn answer(
-    app: &Arc<App>,
-    peer: &Peer,
-    refusal: Option<Refusal>,
-    request: Request<Incoming>,
-) -> Answer {
-    let id = request_id();
-    let (head, body) = request.into_parts();
-    let path = head.uri.path();
-    let answered = match refusal {
-        Some(refusal) => Err(Error::Refused(refusal)),
-        None => respond(app, peer, &head, body, &id).await,
-    };
-    let answer = match answered {
-        Ok(answer) => answer,
-        Err(error) => {
-            tracing::debug!(request = &*id, method = %head.method, path, %error, "not answered by a component");
-            response::readable(response::from_error(&error), &head.headers)
-        }
-    };
-    tracing::debug!(request = &*id, method = %head.method, path, status = answer.status().as_u16(), "answered");
-    response::finish(answer, peer, path, &id)
+impl Answers for App {
+    type Body = response::Body;
+
+    fn http(&self) -> &listener::Config {
+        &self.http
+    }
+
+    async fn answer(
+        self: &Arc<Self>,
+        peer: &Peer,
+        refusal: Option<Refusal>,
+        request: Request<Incoming>,
+    ) -> Answer {
+        let id = request_id();
+        let (head, body) = request.into_parts();
+        let path = head.uri.path();
+        let answered = match refusal {
+            Some(refusal) => Err(Error::Refused(refusal)),
+            None => respond(self, peer, &head, body, &id).await,
+        };
+        let answer = match answered {
+            Ok(answer) => answer,
+            Err(error) => {
+                tracing::debug!(request = &*id, method = %head.method, path, %error, "not answered by a component");
+                response::readable(response::from_error(&error), &head.headers)
+            }
+        };
+        tracing::debug!(request = &*id, method = %head.method, path, status = answer.status().as_u16(), "answered");
+        response::finish(answer, peer, path, &id)
+    }
 }
 
 async fn respond(
@@ -72,45 +106,83 @@ async fn respond(
     id: &Arc<str>,
 ) -> Result<Answer, Error> {
     check_size(app, head)?;
+    check_authority(head)?;
     let path = head.uri.path();
     if let Some(answer) = about_the_host(app, &head.method, path).await {
         return answer;
     }
+    let place = Place::of(app, head);
     if head.method == Method::OPTIONS
-        && let Some(allowed) = app.router.options(path)?
+        && let Some(allowed) = place.serving.router().options(path)?
     {
         return Ok(response::options(path, &allowed, &head.headers));
     }
-    let found = app.router.find(head.method.as_str(), path)?;
     let client = inputs::client(peer.address.ip(), &head.headers, &app.http);
+    let chosen = place.find(head, client)?;
+    let route = chosen.found.route;
+    if let Some(proxy) = route.served.revision.proxy() {
+        let streamed = stream::respond(app, peer, &place, (chosen, proxy), head, body, id);
+        // Boxed, since its state would be moved about with that of every other request.
+        return Box::pin(streamed).await;
+    }
     // Where the body holds no token, whoever may not call the route is known before it is read.
     let early = if inputs::is_token_in_body(head) {
         None
     } else {
-        Some(admit_caller(app, found.route, head, &[]).await)
+        Some(admit_caller(&place.tenant, route, head, &[]).await)
     };
     let (caller, refused) = match early.transpose() {
         Ok(caller) => (caller, None),
         Err(refused) => (None, Some(refused)),
     };
-    let limit = found.route.body_limit.unwrap_or(app.http.body_bytes);
+    let limit = route.body_limit.unwrap_or(app.http.body_bytes);
     let (body, room) = body::read(app, limit, client, head, body, refused).await?;
     let caller = match caller {
         Some(caller) => caller,
-        None => admit_caller(app, found.route, head, &body).await?,
+        None => admit_caller(&place.tenant, route, head, &body).await?,
     };
-    let allowance = count(found.route, client, &caller)?;
+    let allowance = count(route, client, &caller)?;
     let is_secure = inputs::is_secure(peer, &head.headers, &app.http);
-    let received = Received { body, room, client, is_secure, caller, id: Arc::clone(id) };
+    let id = Arc::clone(id);
+    let sender = Sender { client, is_secure, caller, id, depth: 0, number: None };
+    let received = Received { body, room, sender };
     let mut answer = if matches!(head.method, Method::GET | Method::HEAD) {
-        call(app, found, head, received).await?
+        counted_call(app, &place, chosen, head, received).await?
     } else {
-        finish_call(app, head.clone(), received).await?
+        finish_call(app, place.clone(), head.clone(), received).await?
     };
     if let Some(allowance) = allowance {
         response::allow(&mut answer, allowance);
     }
     Ok(answer)
+}
+
+impl Place {
+    fn of(app: &App, head: &Parts) -> Self {
+        let tenant = match authority(head) {
+            Some(authority) => app.tenants.of_authority(authority),
+            None => app.tenants.default(),
+        };
+        let serving = tenant.serving.load_full();
+        Place { tenant, serving }
+    }
+
+    fn find(&self, head: &Parts, client: IpAddr) -> Result<Chosen<'_>, Error> {
+        let caller = || sticky(&self.tenant, head, client);
+        self.serving.find(head.method.as_str(), head.uri.path(), caller)
+    }
+}
+
+/// A number of a caller's that stays the same, on every host: of the user where a token in a header says who
+/// that is, else of the address.
+fn sticky(tenant: &Tenant, head: &Parts, client: IpAddr) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    let token = inputs::token(head, &[]);
+    match token.and_then(|token| tenant.shared.issuer.holder(&token)) {
+        Some(user) => user.hash(&mut hasher),
+        None => network(client).hash(&mut hasher),
+    }
+    hasher.finish()
 }
 
 /// Refuses what is larger than any request may be. In HTTP/1 the listener has seen to it.
@@ -125,36 +197,90 @@ fn check_size(app: &App, head: &Parts) -> Result<(), Error> {
     Ok(())
 }
 
+/// Refuses a request of HTTP/2 that names one tenant's host and means another's: whoever looks at one of the
+/// two names alone would be deceived (RFC 9113, section 8.3.1).
+fn check_authority(head: &Parts) -> Result<(), Error> {
+    let (Some(authority), Some(host)) = (head.uri.authority(), head.headers.get(header::HOST))
+    else {
+        return Ok(());
+    };
+    if head.version == Version::HTTP_2
+        && !host.as_bytes().eq_ignore_ascii_case(authority.as_str().as_bytes())
+    {
+        let rule = "its authority and its host are not the same";
+        return Err(Error::Refused(Refusal::Malformed(rule)));
+    }
+    Ok(())
+}
+
 /// Has the route's group answer, to the end also when the client leaves: what was begun to be changed
 /// is not left half done.
-async fn finish_call(app: &Arc<App>, head: Parts, received: Received) -> Result<Answer, Error> {
+async fn finish_call(
+    app: &Arc<App>,
+    place: Place,
+    head: Parts,
+    received: Received,
+) -> Result<Answer, Error> {
     let app = Arc::clone(app);
     let call = tokio::spawn(async move {
-        let found = app.router.find(head.method.as_str(), head.uri.path())?;
-        call(&app, found, &head, received).await
+        let chosen = place.find(&head, received.sender.client)?;
+        counted_call(&app, &place, chosen, &head, received).await
     });
     call.await.unwrap_or_else(|failed| Err(Error::Guest(format!("its call ended early: {failed}"))))
 }
 
+/// As [`call`], and counts it towards the trial of a revision, if there is one.
+async fn counted_call(
+    app: &Arc<App>,
+    place: &Place,
+    chosen: Chosen<'_>,
+    head: &Parts,
+    received: Received,
+) -> Result<Answer, Error> {
+    let Chosen { found, trial } = chosen;
+    let Some(trial) = trial else {
+        return call(app, place, found, head, received).await;
+    };
+    let begun = Instant::now();
+    let answered = call(app, place, found, head, received).await;
+    count_towards(trial, begun, &answered);
+    answered
+}
+
+/// Counts a call towards the trial of a revision.
+fn count_towards(
+    (trial, on_trial): (&Arc<Trial>, bool),
+    begun: Instant,
+    answered: &Result<Answer, Error>,
+) {
+    let is_error = match answered {
+        Ok(answer) => answer.status().is_server_error(),
+        Err(error) => matches!(error, Error::Guest(_)),
+    };
+    trial.count(on_trial, is_error, begun.elapsed());
+}
+
 /// Has the route's group answer in a fresh instance.
 async fn call(
-    app: &App,
+    app: &Arc<App>,
+    place: &Place,
     found: Found<'_>,
     head: &Parts,
     received: Received,
 ) -> Result<Answer, Error> {
     let Found { route, parameters } = found;
-    let _place_of_group = route.served.admission.admit().await?;
-    let _place_of_tenant = app.admission.admit().await?;
-    let Received { body, room: _room, client, is_secure, caller, id } = received;
-    let (origin, address) = (origin(app, head, is_secure), client.to_string());
+    let served = &*route.served;
+    let Received { body, sender, .. } = &received;
+    let _places = Places::take(app, &place.tenant, served, sender.depth).await?;
+    let guest = |served: &Served| guest(app, place, head, sender, served, body.clone());
+    let Sender { client, is_secure, caller, id, .. } = sender;
+    let (origin, address) = (origin(app, head, *is_secure), client.to_string());
     let headers = headers(&head.headers);
     let method = if head.method == Method::HEAD { "GET" } else { head.method.as_str() };
     let parameters: Vec<(&str, &str)> =
         parameters.iter().map(|(name, value)| (&**name, &**value)).collect();
-    // The guest is shown a copy, since the capabilities keep the caller that was verified.
-    let shown = caller.clone();
-    let roles = roles(&shown);
+    // The capabilities keep a copy of the caller that was verified.
+    let roles = roles(caller);
     let request = wit::Request {
         method,
         origin: &origin,
@@ -163,26 +289,78 @@ async fn call(
         route: route.index,
         path_parameters: &parameters,
         headers: &headers,
-        body: &body,
+        body,
         client_address: &address,
-        request_id: &id,
-        caller: caller_of(&shown, &roles),
+        request_id: id,
+        caller: caller_of(caller, &roles),
     };
-    let revision = &route.served.revision;
-    let guest = route.served.guest(caller, client, Arc::clone(&id), body.clone());
-    let answered = match revision.handle(guest, request).await {
+    let handled = if served.middleware.is_empty() {
+        served.revision.handle(guest(served), request).await.map_err(|failed| (served, failed))
+    } else {
+        Box::pin(around::handle(&place.serving, served, request, guest)).await
+    };
+    let (failing, answered) = match handled {
         Ok((answered, left)) => {
-            let most = revision.limits().response_bytes;
+            let most = served.revision.limits().response_bytes;
             let answer = response::from_guest(answered, left.blob, most, &app.unsent);
-            answer.map(|answer| response::with_attempt(answer, left.attempt))
+            (served, answer.map(|answer| response::with_attempt(answer, left.attempt)))
         }
-        Err(failed) => Err(Error::Guest(failed.0)),
+        Err((failing, failed)) => (failing, Err(Error::Guest(failed.0))),
     };
-    if let Err(error @ Error::Guest(_)) = &answered {
-        let origin = &route.served.group.origin;
-        tracing::error!(request = &*id, tenant = %origin.tenant, component = %origin.group, digest = %origin.digest, cause = error.to_string(), "a component failed");
-    }
+    log_failure(failing, id, &answered);
     answered
+}
+
+/// What an instance can reach that answers a request, or wraps the one that does.
+fn guest(
+    app: &Arc<App>,
+    place: &Place,
+    head: &Parts,
+    sender: &Sender,
+    served: &Served,
+    body: Bytes,
+) -> Guest {
+    let Sender { caller, client, id, .. } = sender;
+    let mut guest = served.guest(caller.clone(), *client, Arc::clone(id), body);
+    if served.group.calls_self {
+        let within = inside::Within::new(app, place, head, sender, served);
+        guest.inside = Some(Arc::new(within));
+    }
+    guest
+}
+
+/// Tells the log what a component did wrong, if it is the reason why there is no answer of its own.
+fn log_failure(failing: &Served, id: &str, answered: &Result<Answer, Error>) {
+    if let Err(error @ Error::Guest(_)) = answered {
+        let origin = &failing.group.origin;
+        tracing::error!(request = id, tenant = %origin.tenant, component = %origin.group, digest = %origin.digest, cause = error.to_string(), "a component failed");
+    }
+}
+
+/// What a request holds while components answer it.
+struct Places<'a> {
+    _own: Option<[Permit<'a>; 2]>,
+    _of_host: Permit<'a>,
+}
+
+impl<'a> Places<'a> {
+    /// Waits for a place of the group's and one of the tenant's, and for one of the host's for each instance. A
+    /// request within another has that one's places; for its instances it does not wait, or requests that
+    /// hold places could wait for each other.
+    async fn take(
+        app: &'a App,
+        tenant: &'a Tenant,
+        served: &'a Served,
+        depth: usize,
+    ) -> Result<Self, Error> {
+        let instances = u32::try_from(served.middleware.len()).unwrap_or(u32::MAX - 1) + 1;
+        if depth > 0 {
+            return Ok(Places { _own: None, _of_host: app.admission.admit_now(instances)? });
+        }
+        let of_group = served.admission.admit().await?;
+        let own = [of_group, tenant.admission.admit().await?];
+        Ok(Places { _own: Some(own), _of_host: app.admission.admit_all(instances).await? })
+    }
 }
 
 /// `/healthz` and `/readyz`, which no component can claim.
@@ -198,7 +376,10 @@ async fn about_the_host(app: &App, method: &Method, path: &str) -> Option<Result
 }
 
 async fn readiness(app: &App) -> Answer {
-    let database = &app.tenant.shared.database;
+    let tenant = app.tenants.default();
+    let Ok(database) = tenant.shared.data.whole().await else {
+        return told(StatusCode::SERVICE_UNAVAILABLE, "the database does not answer");
+    };
     match database.ping().await {
         // Whoever sends requests here goes on to: reads are answered, and nobody else could write either.
         Ok(()) if database.is_read_only() => told(StatusCode::OK, "reads only"),
@@ -229,12 +410,12 @@ fn count(route: &Route, client: IpAddr, caller: &Caller) -> Result<Option<Allowa
 
 /// Verifies the token, if there is one, and turns those away whom the route is not for.
 async fn admit_caller(
-    app: &App,
+    tenant: &Tenant,
     route: &Route,
     head: &Parts,
     body: &[u8],
 ) -> Result<Caller, Error> {
-    let issuer = &app.tenant.shared.issuer;
+    let issuer = &tenant.shared.issuer;
     let unavailable = |failure: Failure| {
         tracing::error!(%failure, "cannot ask which tokens have ended");
         Error::Unavailable(failure.to_string())
@@ -249,6 +430,11 @@ async fn admit_caller(
             caller => caller,
         },
     };
+    fitting(route, caller)
+}
+
+/// Turns those away whom the route is not for.
+fn fitting(route: &Route, caller: Caller) -> Result<Caller, Error> {
     match (&route.realm, caller) {
         (None, caller) => Ok(caller),
         (Some(realm), Caller::Identity(identity)) if identity.subject().realm == *realm => {
@@ -288,30 +474,31 @@ fn caller_of<'a>(caller: &'a Caller, roles: &'a [&'a str]) -> wit::Caller<'a> {
     }
 }
 
+/// Headers that carry secrets of the caller's.
+const SECRET: [header::HeaderName; 3] =
+    [header::AUTHORIZATION, header::COOKIE, header::PROXY_AUTHORIZATION];
+
 /// All headers but those that carry secrets of the caller's.
 fn headers(headers: &HeaderMap) -> Vec<(&str, &[u8])> {
-    let secret = |name: &header::HeaderName| {
-        *name == header::AUTHORIZATION
-            || *name == header::COOKIE
-            || *name == header::PROXY_AUTHORIZATION
-    };
-    let kept = headers.iter().filter(|(name, _)| !secret(name));
+    let kept = headers.iter().filter(|(name, _)| !SECRET.contains(name));
     kept.map(|(name, value)| (name.as_str(), value.as_bytes())).collect()
 }
 
 /// Scheme and authority as the client wrote them; the listener's own address if it wrote none.
 fn origin(app: &App, head: &Parts, is_secure: bool) -> String {
     let scheme = if is_secure { "https" } else { "http" };
-    let written = head
-        .uri
-        .authority()
-        .map(hyper::http::uri::Authority::as_str)
-        .or_else(|| head.headers.get(header::HOST)?.to_str().ok());
-    let authority = written.filter(|text| text.parse::<hyper::http::uri::Authority>().is_ok());
+    let authority =
+        authority(head).filter(|text| text.parse::<hyper::http::uri::Authority>().is_ok());
     match authority {
         Some(authority) => format!("{scheme}://{authority}"),
         None => format!("{scheme}://{}", app.address),
     }
+}
+
+/// The authority that the client wrote, which is not known to be one.
+fn authority(head: &Parts) -> Option<&str> {
+    let in_target = head.uri.authority().map(hyper::http::uri::Authority::as_str);
+    in_target.or_else(|| head.headers.get(header::HOST)?.to_str().ok())
 }
 
 /// An id that is unique among the requests of this process and, by chance, of others.

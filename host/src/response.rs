@@ -1,5 +1,6 @@
 //! A component's answer, or an [`Error`], as HTTP.
 
+use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -8,7 +9,7 @@ use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Either, Full, StreamBody};
 use hyper::body::Frame;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
-use hyper::{Response, StatusCode};
+use hyper::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -16,13 +17,36 @@ use crate::admission::throttle::{Allowance, TooOften};
 use crate::bindings::wharf::plugin::http as wit;
 use crate::blobs::{Failure, Reading};
 use crate::error::{Error, Refusal};
+use crate::instance::CallFailed;
+use crate::instance::proxy::Content;
 use crate::listener::Peer;
 
-/// What goes out. Components hand bodies over whole, but for blobs, which are sent as they are read.
+/// What goes out. Components hand bodies over whole, but for blobs, which are sent as they are read, and
+/// what `wasi:http` components stream.
 pub type Answer = Response<Body>;
 
 /// The body of an [`Answer`].
-pub type Body = Either<Full<Bytes>, UnsyncBoxBody<Bytes, Failure>>;
+pub type Body = Either<Full<Bytes>, UnsyncBoxBody<Bytes, BrokenOff>>;
+
+/// Why the body of an answer ends before its end.
+#[derive(Debug)]
+pub enum BrokenOff {
+    /// A file could not be read.
+    Blob(Failure),
+    /// A component could not go on.
+    Component(CallFailed),
+}
+
+impl fmt::Display for BrokenOff {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            BrokenOff::Blob(failure) => failure.fmt(f),
+            BrokenOff::Component(failed) => failed.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for BrokenOff {}
 
 /// Bytes of a body from which on it counts: there are too few connections for smaller ones to matter.
 const COUNTED: usize = 16 * 1024;
@@ -74,10 +98,8 @@ pub fn from_guest(
     unsent: &Unsent,
 ) -> Result<Answer, Error> {
     let wit::Response { status, headers, body } = response;
-    let status = StatusCode::from_u16(status)
-        .ok()
-        .filter(|status| (200..600).contains(&status.as_u16()))
-        .ok_or_else(|| {
+    let status =
+        StatusCode::from_u16(status).ok().filter(|status| is_final(*status)).ok_or_else(|| {
             Error::Guest(format!(
                 "it answered with status {status}, which is not within 200 to 599"
             ))
@@ -93,7 +115,8 @@ pub fn from_guest(
     let body = match blob {
         None => Either::Left(Full::new(unsent.hold(body)?)),
         Some(blob) => {
-            Either::Right(StreamBody::new(blob.content.map_ok(Frame::data)).boxed_unsync())
+            let content = blob.content.map_ok(Frame::data).map_err(BrokenOff::Blob);
+            Either::Right(StreamBody::new(content).boxed_unsync())
         }
     };
     let mut answer = Response::new(body);
@@ -115,6 +138,43 @@ pub fn from_guest(
         }
     }
     Ok(answer)
+}
+
+/// Whether nothing follows a status but the answer's own head and body.
+fn is_final(status: StatusCode) -> bool {
+    (200..600).contains(&status.as_u16())
+}
+
+/// Turns the answer of a `wasi:http` component into one of this host's.
+pub fn from_proxy(
+    answer: Response<Content>,
+    asked: &Method,
+    unsent: &Unsent,
+) -> Result<Answer, Error> {
+    let (mut head, content) = answer.into_parts();
+    if !is_final(head.status) {
+        return Err(Error::Guest(format!(
+            "it answered with status {}, which is not within 200 to 599",
+            head.status.as_u16()
+        )));
+    }
+    // A length that the component wrote is held to, and nothing else could tell it where the body is
+    // streamed or left out.
+    let is_measured = matches!(content, Content::Whole(_)) && *asked != Method::HEAD;
+    let length = head.headers.get(header::CONTENT_LENGTH).filter(|_| !is_measured).cloned();
+    let ours: Vec<HeaderName> =
+        head.headers.keys().filter(|name| belongs_to_connection(name)).cloned().collect();
+    for name in ours {
+        head.headers.remove(name);
+    }
+    if let Some(length) = length {
+        head.headers.insert(header::CONTENT_LENGTH, length);
+    }
+    let body = match content {
+        Content::Whole(body) => Either::Left(Full::new(unsent.hold(body.into())?)),
+        Content::Streamed(body) => Either::Right(body.map_err(BrokenOff::Component).boxed_unsync()),
+    };
+    Ok(Response::from_parts(head, body))
 }
 
 /// What the caller may read of an error.
@@ -256,7 +316,7 @@ pub fn finish(mut answer: Answer, peer: &Peer, path: &str, request: &str) -> Ans
 }
 
 /// Headers of the connection (RFC 9110, section 7.6.1) and those that the host writes itself.
-fn belongs_to_connection(name: &HeaderName) -> bool {
+pub fn belongs_to_connection(name: &HeaderName) -> bool {
     const OURS: [&str; 11] = [
         "connection",
         "content-length",

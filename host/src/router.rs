@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::bindings::exports::wharf::plugin::handler::{self, Access, Throttle};
 use crate::error::Error;
 use crate::tenant::Served;
+use crate::tenant::serving::Loaded;
 
 /// The methods that routes may have, in the order of the `Allow` header.
 const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
@@ -14,6 +15,7 @@ const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OP
 const EVERY_METHOD: &str = "*";
 
 /// All routes of a tenant.
+#[derive(Default)]
 pub struct Router {
     paths: Templates<Path>,
     listed: Vec<Listed>,
@@ -68,8 +70,12 @@ impl<T> Templates<T> {
 /// Parameters of one template; more than some make matchit panic.
 const MOST_PARAMETERS: usize = 16;
 
-/// Refuses what is no template: braces stand around the names of a few parameters, and nowhere else.
+/// Refuses what is no template: it has no control characters, and braces stand around the names of a few parameters, and nowhere else.
 fn check(template: &str) -> Result<(), String> {
+    // No request has any in its path, and whoever lists the routes on a terminal would have it obey them.
+    if template.contains(char::is_control) {
+        return Err("it has control characters".to_owned());
+    }
     let (mut rest, mut parameters) = (template, 0);
     while let Some(brace) = rest.find(['{', '}']) {
         let parameter = rest[brace..].strip_prefix('{').and_then(|rest| rest.split_once('}'));
@@ -120,16 +126,43 @@ pub struct Found<'a> {
     pub parameters: Vec<Parameter>,
 }
 
+/// Why routes cannot be entered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unroutable {
+    /// Two groups claim the same route.
+    Taken {
+        /// The method.
+        method: String,
+        /// The path template.
+        path: String,
+        /// The groups, by name.
+        groups: [String; 2],
+    },
+    /// What is wrong with a route, as a sentence that names its group.
+    Invalid(String),
+}
+
+impl std::fmt::Display for Unroutable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Unroutable::Taken { method, path, groups: [one, other] } => {
+                write!(f, "the components {one} and {other} both claim {method} {path}")
+            }
+            Unroutable::Invalid(why) => f.write_str(why),
+        }
+    }
+}
+
 impl Router {
     /// Enters every group's routes.
     ///
     /// # Errors
-    /// A sentence that names a route which cannot be entered, and the components that claim it.
-    pub fn new(groups: Vec<(Arc<Served>, Vec<handler::Route>)>) -> Result<Self, String> {
+    /// A route which cannot be entered, and the components that claim it.
+    pub fn new(groups: &BTreeMap<String, Loaded>) -> Result<Self, Unroutable> {
         let mut templates: BTreeMap<String, Path> = BTreeMap::new();
-        for (served, routes) in groups {
-            for (index, route) in routes.into_iter().enumerate() {
-                enter(&mut templates, &served, index, route)?;
+        for Loaded { served, routes, .. } in groups.values() {
+            for (index, route) in routes.iter().enumerate() {
+                enter(&mut templates, served, index, route.clone())?;
             }
         }
         let listed = templates.iter().flat_map(|(path, entry)| entry.listed(path)).collect();
@@ -138,7 +171,7 @@ impl Router {
             let owner = path.owner().to_owned();
             paths
                 .insert(template.clone(), path)
-                .map_err(|error| format!("component {owner} declares the path {template}, which cannot be routed: {error}; give parameters of one place the same name"))?;
+                .map_err(|error| Unroutable::Invalid(format!("component {owner} declares the path {}, which cannot be routed: {error}; give parameters of one place the same name", template.escape_debug())))?;
         }
         Ok(Router { paths, listed })
     }
@@ -199,24 +232,25 @@ fn enter(
     served: &Arc<Served>,
     index: usize,
     route: handler::Route,
-) -> Result<(), String> {
+) -> Result<(), Unroutable> {
     let name = &served.group.origin.group;
     let handler::Route { method, path, .. } = &route;
     let known = METHODS.contains(&method.as_str()) || method == EVERY_METHOD;
     if method == "HEAD" || !known {
-        return Err(format!(
+        return Err(Unroutable::Invalid(format!(
             "component {name} declares the method {method:?} for {path}; use one of GET, POST, PUT, PATCH, DELETE, OPTIONS, *"
-        ));
+        )));
     }
     if !path.starts_with('/') || path.contains(['?', '#']) {
-        return Err(format!(
+        return Err(Unroutable::Invalid(format!(
             "component {name} declares the path {path:?}; paths begin with a slash and have neither query nor fragment"
-        ));
+        )));
     }
     let entered = Route {
         served: Arc::clone(served),
-        index: u32::try_from(index)
-            .map_err(|_| format!("component {name} declares too many routes"))?,
+        index: u32::try_from(index).map_err(|_| {
+            Unroutable::Invalid(format!("component {name} declares too many routes"))
+        })?,
         exchanges: matches!(route.access, Access::Exchanging(_)),
         realm: match route.access {
             Access::Public => None,
@@ -234,10 +268,8 @@ fn enter(
         None => Ok(()),
         Some(before) => {
             let other = &before.served.group.origin.group;
-            Err(format!(
-                "the components {other} and {name} both claim {} {}; remove one of them from the components folder",
-                route.method, route.path
-            ))
+            let groups = [other.clone(), name.clone()];
+            Err(Unroutable::Taken { method: route.method, path: route.path, groups })
         }
     }
 }

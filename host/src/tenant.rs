@@ -1,23 +1,35 @@
 //! A tenant: its groups, and the data and rights that they share.
 
 pub mod manifest;
+pub mod package;
+pub mod serving;
+pub mod trial;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use serde::{Deserialize, Deserializer};
 
+use crate::admission::throttle::Throttle;
 use crate::admission::{Admission, throttle};
 use crate::capabilities::database::Transactions;
+use crate::capabilities::outbound::Http;
 use crate::capabilities::wasi::Wasi;
 use crate::capabilities::{Grant, Group, Guest, Left, Shared};
-use crate::database::{Database, Tables};
+use crate::database::{Database, Share, Tables};
 use crate::identity::Caller;
 use crate::instance::Revision;
+use crate::instance::reuse::Reuse;
+use crate::registry;
 use manifest::Manifest;
+use serving::Serving;
+
+/// The tenant that the components folder belongs to, and all requests for host names that no other has.
+pub const DEFAULT: &str = "default";
 
 /// What an operator sets for one endpoint group, in `[groups.<group>]`.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -27,12 +39,22 @@ pub struct GroupConfig {
     pub grants: Option<Vec<Grant>>,
     /// The tables that its statements may reach; those of its manifest if they are not set.
     pub tables: Option<Tables>,
+    /// The hosts that its component calls, of which `self` is the tenant's own groups; those of its manifest if
+    /// they are not set.
+    pub outbound: Option<Vec<String>>,
+    /// Where the paths begin that it answers, if it is a `wasi:http` component; as its manifest says if it
+    /// is not set.
+    pub mount: Option<String>,
+    /// The groups that wrap it, outermost first; those of its manifest if they are not set.
+    pub middleware: Option<Vec<String>>,
     /// What `settings.get` tells it.
     pub settings: BTreeMap<String, String>,
     /// How often its routes may be called, where that is not as for all groups.
     pub throttle: throttle::GroupConfig,
     /// What one of its calls may take, where that is not as in `[limits]`.
     pub limits: toml::Table,
+    /// How long its instances are kept; as its manifest says if it is not set.
+    pub reuse: Option<Reuse>,
 }
 
 /// What a component may import when neither an operator nor a manifest says anything: nothing that
@@ -44,8 +66,10 @@ const HARMLESS: [Grant; 4] = [Grant::Log, Grant::Clock, Grant::Random, Grant::Se
 pub enum Source {
     /// `[groups.<group>]` in the configuration.
     Configuration,
-    /// The manifest beside the component.
+    /// The manifest, in the component or beside it.
     Manifest(PathBuf),
+    /// What the host's operator has granted this tenant.
+    Tenant(String),
     /// Nobody said anything.
     Default,
 }
@@ -55,6 +79,7 @@ impl std::fmt::Display for Source {
         match self {
             Source::Configuration => f.write_str("configuration"),
             Source::Manifest(file) => write!(f, "manifest {}", file.display()),
+            Source::Tenant(tenant) => write!(f, "tenant {tenant}"),
             Source::Default => f.write_str("default"),
         }
     }
@@ -67,6 +92,8 @@ pub struct Access {
     pub grants: (Vec<Grant>, Source),
     /// The tables that its statements may reach, and who says so.
     pub tables: (Tables, Source),
+    /// What else its manifest says, or an operator instead of it; nothing where nobody says anything.
+    pub manifest: Manifest,
 }
 
 impl Access {
@@ -75,20 +102,34 @@ impl Access {
     /// # Errors
     /// A sentence that names the manifest and what is wrong in it.
     pub fn of(group: &str, config: &GroupConfig, component: &Path) -> Result<Self, String> {
-        let file = Manifest::beside(component);
-        let (grants, tables, source) = match Manifest::read(&file, group)? {
-            Some(manifest) => (manifest.grants, manifest.tables, Source::Manifest(file)),
-            None => (HARMLESS.to_vec(), Tables::default(), Source::Default),
+        let (mut manifest, source) = match Manifest::find(component, group)? {
+            Some((manifest, file)) => (manifest, Source::Manifest(file)),
+            None => {
+                (Manifest { grants: HARMLESS.to_vec(), ..Manifest::default() }, Source::Default)
+            }
         };
-        let grants = match &config.grants {
-            Some(grants) => (grants.clone(), Source::Configuration),
-            None => (grants, source.clone()),
-        };
-        let tables = match &config.tables {
-            Some(tables) => (tables.clone(), Source::Configuration),
-            None => (tables, source),
-        };
-        Ok(Access { grants, tables })
+        let grants = settled(config.grants.as_ref(), manifest.grants.clone(), &source);
+        let tables = settled(config.tables.as_ref(), manifest.tables.clone(), &source);
+        if let Some(outbound) = &config.outbound {
+            manifest.outbound.clone_from(outbound);
+        }
+        manifest.mount = config.mount.clone().or(manifest.mount);
+        manifest.reuse = config.reuse.or(manifest.reuse);
+        if let Some(middleware) = &config.middleware {
+            manifest.middleware.clone_from(middleware);
+        }
+        Ok(Access { grants, tables, manifest })
+    }
+
+    /// Where can be said what its manifest says.
+    pub fn place(&self, group: &str) -> String {
+        let own = format!("its {}", manifest::FILE);
+        match &self.grants.1 {
+            Source::Tenant(_) => own,
+            Source::Configuration | Source::Manifest(_) | Source::Default => {
+                format!("{own} or in [groups.{group}]")
+            }
+        }
     }
 
     /// What an operator does who wants the group to have a grant.
@@ -96,15 +137,26 @@ impl Access {
         match &self.grants.1 {
             Source::Configuration => format!("add \"{grant}\" to grants in [groups.{group}]"),
             Source::Manifest(file) => format!(
-                "add \"{grant}\" to grants in its {} and build it again with wharf build, which writes {}, or list its grants in [groups.{group}]",
+                "add \"{grant}\" to grants in its {} and build it again with wharf build, which puts it into {}, or list its grants in [groups.{group}]",
                 manifest::FILE,
                 file.display()
             ),
+            Source::Tenant(tenant) => {
+                format!("ask the host's operator to run: wharf grant {tenant} {grant}")
+            }
             Source::Default => format!(
                 "write a {} beside its Cargo.toml with group = \"{group}\" and grants = [\"{grant}\"] and build it again with wharf build, or list its grants in [groups.{group}]",
                 manifest::FILE
             ),
         }
+    }
+}
+
+/// What the operator says, else what was asked for.
+fn settled<T: Clone>(said: Option<&T>, asked: T, source: &Source) -> (T, Source) {
+    match said {
+        Some(said) => (said.clone(), Source::Configuration),
+        None => (asked, source.clone()),
     }
 }
 
@@ -200,9 +252,11 @@ pub struct Served {
     /// Its name and settings.
     pub group: Arc<Group>,
     /// Its component.
-    pub revision: Revision,
+    pub revision: Arc<Revision>,
     /// How many of its requests may be going on at once.
     pub admission: Admission,
+    /// The groups that see its requests before and its answers after it, outermost first.
+    pub middleware: Vec<String>,
 }
 
 impl Served {
@@ -215,38 +269,58 @@ impl Served {
             request,
             body,
             address,
+            inside: None,
             left: Left::default(),
             allocations: limits.allocations(),
             log_bytes: limits.log_bytes,
             transactions: Transactions::default(),
             wasi: Wasi::default(),
+            http: Http::default(),
         }
     }
 }
 
-/// A tenant. Lives as long as the process.
+/// A tenant, as it is until its host names or rights change.
 pub struct Tenant {
     /// Its name.
     pub name: String,
+    /// Its host names, in lower case: exact ones, and `*.` with a suffix.
+    pub hosts: Vec<String>,
+    /// What is stored about it; `None` for the default tenant before it was read.
+    pub record: Option<registry::Tenant>,
     /// What its groups share.
     pub shared: Arc<Shared>,
-    /// Its data, as each of its groups may reach it.
-    pub groups: BTreeMap<String, Database>,
+    /// How often its groups' routes may be called, where they do not say otherwise.
+    pub throttle: Arc<Throttle>,
+    /// How much may be going on at once.
+    pub admission: Admission,
+    /// Who answers what.
+    pub serving: ArcSwap<Serving>,
 }
 
 impl Tenant {
     /// Connections to its data that are in use: one for each statement that runs and each
     /// transaction that is open.
     pub fn connections_in_use(&self) -> usize {
-        let groups = self.groups.values().map(Database::in_use).sum::<usize>();
-        groups + self.shared.database.in_use()
+        let groups = self.shares().iter().map(|share| share.in_use()).sum::<usize>();
+        groups + self.shared.data.opened().map_or(0, Database::in_use)
     }
 
     /// Closes all connections to its data, after those in use have been given back.
     pub async fn close(&self) {
-        for database in self.groups.values() {
+        for share in self.shares() {
+            share.close().await;
+        }
+        if let Some(database) = self.shared.data.opened() {
             database.close().await;
         }
-        self.shared.database.close().await;
+    }
+
+    /// Its data, as its groups reach it.
+    fn shares(&self) -> Vec<Arc<Share>> {
+        let serving = self.serving.load();
+        let tried = serving.trials().map(|trial| &trial.loaded);
+        let groups = serving.groups().values().chain(tried);
+        groups.filter_map(|group| group.served.group.database.clone()).collect()
     }
 }

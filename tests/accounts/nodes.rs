@@ -4,19 +4,7 @@ use std::time::Duration;
 
 use sqlx::{Connection as _, PgConnection, Row as _};
 
-use crate::support::{Ask as _, TestHost, postgres};
-
-/// Two hosts on one PostgreSQL database, with the same key; `None`, loudly, where PostgreSQL is missing.
-async fn two_hosts() -> Option<(TestHost, TestHost, String)> {
-    let url = postgres::fresh_database().await?;
-    let first = TestHost::with(|config| config.database = Some(url.clone())).await;
-    let key = first.folder().join("data/keys/tokens.key");
-    let second = TestHost::with(|config| {
-        (config.database, config.key_file) = (Some(url.clone()), Some(key));
-    })
-    .await;
-    Some((first, second, url))
-}
+use crate::support::{Ask as _, TestHost};
 
 /// That a host refuses a token as soon as word of it arrives.
 async fn assert_ends(host: &TestHost, token: &str) {
@@ -26,7 +14,7 @@ async fn assert_ends(host: &TestHost, token: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_ends_on_one_host_ends_on_the_other() {
-    let Some((first, second, _)) = two_hosts().await else { return };
+    let Some((first, second, _)) = TestHost::two().await else { return };
     let signed_out = first.user("ipsaipsa").await;
     assert_eq!(second.me(&signed_out).await.code(), 20001);
     first.delete("/api/auth/logout").bearer_auth(&signed_out).answer().await;
@@ -58,7 +46,7 @@ async fn what_ends_on_one_host_ends_on_the_other() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_twenty_exchanges_on_two_hosts_one_has_a_child() {
-    let Some((first, second, _)) = two_hosts().await else { return };
+    let Some((first, second, _)) = TestHost::two().await else { return };
     let token = first.user("ipsaipsa").await;
     let answers = futures_util::future::join_all((0..20).map(|number| {
         let host = if number % 2 == 0 { &first } else { &second };
@@ -70,7 +58,7 @@ async fn of_twenty_exchanges_on_two_hosts_one_has_a_child() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_ended_while_nobody_listened_is_known_when_the_connection_is_back() {
-    let Some((first, second, url)) = two_hosts().await else { return };
+    let Some((first, second, url)) = TestHost::two().await else { return };
     let mut admin = PgConnection::connect(&url).await.expect("the database");
     for name in ["ipsaipsa", "quodquod", "autemaut"] {
         let token = first.user(name).await;

@@ -1,32 +1,11 @@
 //! Components that are an attack on whoever compiles them: a child process with limits does.
 
-use std::fmt::Write as _;
 use std::path::Path;
 use std::process::Command;
 
 use super::{Serving, assert_refused, folder, serve};
 use crate::support::guests::{self, wharf};
-
-/// A component of one function in which every block depends on every other: it has so many blocks.
-fn bomb(blocks: usize) -> Vec<u8> {
-    const LOCALS: usize = 2000;
-    let mut text = String::from("(component (core module (func (export \"f\") (param i64) (local");
-    for _ in 0..LOCALS {
-        text.push_str(" i64");
-    }
-    text.push(')');
-    for block in 0..blocks {
-        let [to, one, two] = [7, 13, 31].map(|step| 1 + block * step % LOCALS);
-        write!(
-            text,
-            "(loop (br_if 0 (i64.eqz (local.get {one}))) (local.set {to} (i64.add (local.get {one}) (local.get {two})))"
-        )
-        .expect("text grows");
-    }
-    text.push_str(&")".repeat(blocks));
-    text.push_str(")))");
-    wat::parse_str(text).expect("valid text")
-}
+use crate::support::raw::bomb;
 
 /// A host that finds these bytes as a component, with settings of its own.
 fn with(folder: &Path, bytes: &[u8], settings: &str) -> Command {
@@ -90,7 +69,9 @@ fn a_key_of_artifacts_that_is_none_is_replaced() {
     std::fs::create_dir_all(&cache).expect("a folder");
     std::fs::write(cache.join("artifacts.key"), b"").expect("a file");
     let mut command = wharf();
-    command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(folder.path().join("data"));
+    command
+        .args(["serve", "--listen", "127.0.0.1:0", "--admin", "off", "--data"])
+        .arg(folder.path().join("data"));
     command.arg("--components").arg(guests::guest("hello")).arg("--cache").arg(&cache);
     Serving::start(command).stop("TERM");
     let key = std::fs::read(cache.join("artifacts.key")).expect("a key");

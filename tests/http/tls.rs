@@ -395,7 +395,16 @@ async fn wharf_dev_makes_a_certificate_and_keeps_it() {
     guests::built_in();
     let start = || {
         let mut command = wharf();
-        command.args(["dev", "--tls", "--listen", "127.0.0.1:0", "--log", "warn"]);
+        command.args([
+            "dev",
+            "--tls",
+            "--listen",
+            "127.0.0.1:0",
+            "--admin",
+            "off",
+            "--log",
+            "warn",
+        ]);
         command.arg("--data").arg(folder.path().join("data"));
         command.arg("--components").arg(folder.path().join("components"));
         command.arg("--cache").arg(guests::cache());
@@ -440,6 +449,29 @@ fn files_that_cannot_be_used_are_refused_with_the_remedy() {
     refused(&path, &key, &["open to every user", "chmod 600"]);
     let mut alone = serve(folder.path(), &guests::guest("hello"));
     assert_refused(alone.arg("--tls-certificate").arg(&path), &["tls.key is not"]);
+}
+
+#[test]
+fn the_admin_api_speaks_tls_where_the_host_does() {
+    let (certificate, folder) = (Certificate::new(), folder());
+    let mut command = serve(folder.path(), &guests::guest("hello"));
+    command.arg("--tls-certificate").arg(certificate.path());
+    command.arg("--tls-key").arg(certificate.key());
+    let serving = Serving::start(command);
+    let port = serving.admin.strip_prefix("https://127.0.0.1:").expect("an address");
+    let list = |ca: Option<PathBuf>| {
+        let mut command = wharf();
+        command.args(["tenant", "list", "--host", &format!("https://localhost:{port}")]);
+        command.arg("--data").arg(folder.path().join("data"));
+        if let Some(ca) = ca {
+            command.arg("--ca").arg(ca);
+        }
+        command.output().expect("wharf runs")
+    };
+    let trusted = list(Some(certificate.path()));
+    assert!(String::from_utf8_lossy(&trusted.stdout).contains("default"), "{trusted:?}");
+    let unknown = list(None);
+    assert!(!unknown.status.success(), "a certificate that nobody has vouched for is refused");
 }
 
 #[test]

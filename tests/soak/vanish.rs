@@ -48,7 +48,7 @@ async fn what_clients_held_that_vanish_comes_back() {
             });
             let clients = join_all(clients).await;
             until(&serving, &format!("connected, to vanish {way}"), |sample| {
-                sample.descriptors >= baseline.descriptors + CLIENTS
+                sample.sockets >= baseline.sockets + CLIENTS
             })
             .await;
             drop(clients);

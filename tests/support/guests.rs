@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
+use wharf::tenant::package::Package;
+
 /// The repository's root.
 pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the host lies in a folder").to_owned()
@@ -38,6 +40,14 @@ pub fn built_in() -> PathBuf {
     BUILT.get_or_init(|| build(&[], "target/tmp/components")).clone()
 }
 
+/// A folder with the components of these crates, built once for the tests that name it alike.
+pub fn folder(name: &str, crates: &[&str]) -> PathBuf {
+    static BUILT: Mutex<BTreeMap<String, PathBuf>> = Mutex::new(BTreeMap::new());
+    let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
+    let build_it = || build(crates, &format!("target/tmp/{name}"));
+    built.entry(name.to_owned()).or_insert_with(build_it).clone()
+}
+
 /// The folder with a component of `tests/guests/`, and nothing else. It is written once, by the first
 /// test that asks, while the others wait: none may read a file that is only half there.
 pub fn guest(name: &str) -> PathBuf {
@@ -46,6 +56,12 @@ pub fn guest(name: &str) -> PathBuf {
     let build_it =
         || build(&[&format!("tests/guests/{name}")], &format!("target/tmp/guest-{name}"));
     built.entry(name.to_owned()).or_insert_with(build_it).clone()
+}
+
+/// The bytes of the same component without the manifest that it carries.
+pub fn bare(name: &str) -> Vec<u8> {
+    let component = std::fs::read(guest(name).join(format!("{name}.wasm"))).expect("a component");
+    Package::taken_from(&component).expect("it is a component")
 }
 
 fn build(folders: &[&str], into: &str) -> PathBuf {

@@ -2,8 +2,10 @@
 //!
 //! Each file there is a part of a core module: functions that stand in place of the well-behaved ones here.
 
+use std::fmt::Write as _;
+
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
-use wit_parser::Resolve;
+use wit_parser::{PackageId, Resolve};
 
 use super::guests::root;
 
@@ -57,6 +59,32 @@ pub fn component(attack: &str) -> Vec<u8> {
     encode(attack, &std::fs::read_to_string(file).expect("an attack"))
 }
 
+/// A component that answers `GET /<route>` with a text of at most a page, and a status.
+pub fn saying(route: &str, text: &str, status: u16) -> Vec<u8> {
+    answering(route, text, status, 0)
+}
+
+/// The same, after it has computed for so many rounds: a thousand take a microsecond or so.
+pub fn answering(route: &str, text: &str, status: u16, rounds: u32) -> Vec<u8> {
+    let length = text.len();
+    encode(
+        route,
+        &format!(
+            r#"(data (i32.const 4096) "{text}")
+               (func $handle (param i32) (result i32)
+                 (local $left i32)
+                 (local.set $left (i32.const {rounds}))
+                 (block $done (loop $again
+                   (br_if $done (i32.eqz (local.get $left)))
+                   (local.set $left (i32.sub (local.get $left) (i32.const 1)))
+                   (br $again)))
+                 (drop (call $respond (i32.const 0) (i32.const 0) (i32.const 4096) (i32.const {length})))
+                 (i32.store16 (i32.const 16) (i32.const {status}))
+                 (i32.const 16))"#
+        ),
+    )
+}
+
 /// A component of these functions and of what they leave out, with a route of this name.
 fn encode(name: &str, functions: &str) -> Vec<u8> {
     let defines = |name: &str| functions.contains(&format!("(func {name} "));
@@ -79,11 +107,44 @@ fn encode(name: &str, functions: &str) -> Vec<u8> {
            (export "wharf:plugin/handler@0.1.0#routes" (func $routes))
            (export "wharf:plugin/handler@0.1.0#handle" (func $handle)))"#,
     );
-    let mut module = wat::parse_str(&text).unwrap_or_else(|error| panic!("{error}\n{text}"));
+    let module = wat::parse_str(&text).unwrap_or_else(|error| panic!("{error}\n{text}"));
     let mut resolve = Resolve::default();
     let (package, _) = resolve.push_dir(root().join("wit")).expect("the package");
-    let world = resolve.select_world(&[package], Some("plugin")).expect("the world");
-    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8)
+    of_package(module, &resolve, package, "plugin")
+}
+
+/// A component of one function in which every block depends on every other: it has so many blocks.
+pub fn bomb(blocks: usize) -> Vec<u8> {
+    const LOCALS: usize = 2000;
+    let mut text = String::from("(component (core module (func (export \"f\") (param i64) (local");
+    for _ in 0..LOCALS {
+        text.push_str(" i64");
+    }
+    text.push(')');
+    for block in 0..blocks {
+        let [to, one, two] = [7, 13, 31].map(|step| 1 + block * step % LOCALS);
+        write!(
+            text,
+            "(loop (br_if 0 (i64.eqz (local.get {one}))) (local.set {to} (i64.add (local.get {one}) (local.get {two})))"
+        )
+        .expect("text grows");
+    }
+    text.push_str(&")".repeat(blocks));
+    text.push_str(")))");
+    wat::parse_str(text).expect("valid text")
+}
+
+/// A component of this core module and this world, which is called `w`.
+pub fn of_world(wit: &str, module: &str) -> Vec<u8> {
+    let module = wat::parse_str(module).unwrap_or_else(|error| panic!("{error}\n{module}"));
+    let mut resolve = Resolve::default();
+    let package = resolve.push_source("world.wit", wit).expect("a package");
+    of_package(module, &resolve, package, "w")
+}
+
+fn of_package(mut module: Vec<u8>, resolve: &Resolve, package: PackageId, world: &str) -> Vec<u8> {
+    let world = resolve.select_world(&[package], Some(world)).expect("the world");
+    embed_component_metadata(&mut module, resolve, world, StringEncoding::UTF8)
         .expect("the module takes metadata");
     let mut encoder = ComponentEncoder::default();
     let encoder = encoder.validate(false).module(&module).expect("a module");

@@ -11,7 +11,10 @@ use super::guests::{self, wharf};
 /// `wharf serve` on a port of its own, with its data in `folder`.
 pub fn serve(folder: &Path, components: &Path) -> Command {
     let mut command = wharf();
-    command.args(["serve", "--listen", "127.0.0.1:0"]).arg("--data").arg(folder.join("data"));
+    command
+        .args(["serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"])
+        .arg("--data")
+        .arg(folder.join("data"));
     command.arg("--components").arg(components).arg("--cache").arg(guests::cache());
     command
 }
@@ -26,6 +29,8 @@ pub struct Serving {
     pub printed: String,
     /// `http://127.0.0.1:port`
     pub url: String,
+    /// The same of its admin API; empty if it has none.
+    pub admin: String,
 }
 
 impl Serving {
@@ -34,8 +39,14 @@ impl Serving {
         command.stdout(Stdio::piped()).stderr(error.try_clone().expect("a second handle"));
         let mut child = command.spawn().expect("wharf starts");
         let output = BufReader::new(child.stdout.take().expect("its output"));
-        let mut serving =
-            Serving { child, output, error, printed: String::new(), url: String::new() };
+        let mut serving = Serving {
+            child,
+            output,
+            error,
+            printed: String::new(),
+            url: String::new(),
+            admin: String::new(),
+        };
         while serving.url.is_empty() {
             let mut line = String::new();
             assert!(
@@ -45,6 +56,9 @@ impl Serving {
             );
             if let Some(url) = line.trim().strip_prefix("listening on ") {
                 url.clone_into(&mut serving.url);
+            }
+            if let Some(url) = line.trim().strip_prefix("admin on ") {
+                url.clone_into(&mut serving.admin);
             }
             serving.printed += &line;
         }

@@ -54,7 +54,7 @@ fn assert_well(host: &TestHost) {
     assert_eq!(addresses["digest"].as_str().expect("a digest").len(), 64);
     assert_eq!(addresses["tables"]["user_addresses"], "read, insert, update, delete");
     assert_eq!(addresses["tables"]["users"], "read");
-    assert!(addresses["tables_from"].as_str().expect("text").ends_with("addresses.toml"));
+    assert!(addresses["tables_from"].as_str().expect("text").ends_with("addresses.wasm"));
     // Every built-in component imports all that it asks for.
     let findings = report["findings"].to_string();
     assert!(!findings.contains("does not import"), "{findings}");
@@ -71,8 +71,7 @@ async fn what_is_wrong_is_named_with_what_mends_it() {
     let host = TestHost::on_sqlite().await;
     let folder = host.folder().join("components");
     std::fs::create_dir(&folder).expect("a folder");
-    std::fs::copy(guests::guest("hostile").join("hostile.wasm"), folder.join("hostile.wasm"))
-        .expect("a copy");
+    std::fs::write(folder.join("hostile.wasm"), guests::bare("hostile")).expect("a copy");
     std::fs::write(folder.join("broken.wasm"), b"no component").expect("a file");
     let data = host.folder().join("data");
     std::fs::set_permissions(&data, std::fs::Permissions::from_mode(0o755)).expect("a mode");

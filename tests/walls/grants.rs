@@ -27,8 +27,7 @@ async fn refused(manifest: Option<&str>, change: impl FnOnce(&mut Config)) -> St
 fn components(folder: &Path, manifest: Option<&str>) -> std::path::PathBuf {
     let folder = folder.join("components");
     std::fs::create_dir(&folder).expect("a folder");
-    let built = guests::guest("hostile").join("hostile.wasm");
-    std::fs::copy(built, folder.join("hostile.wasm")).expect("a copy");
+    std::fs::write(folder.join("hostile.wasm"), guests::bare("hostile")).expect("a copy");
     if let Some(manifest) = manifest {
         std::fs::write(folder.join("hostile.toml"), manifest).expect("a manifest");
     }
@@ -170,7 +169,8 @@ async fn rights_on_postgres_are_settled_anew_at_each_start() {
 async fn who_may_not_make_roles_on_postgres_is_told_what_to_run() {
     let Some(admins) = postgres::fresh_database().await else { return };
     let user = postgres::user(&admins, "LOGIN").await;
-    let reason = refused(None, |config| config.database = Some(user.url.clone())).await;
+    let manifest = "group = \"hostile\"\ngrants = [\"database\"]\n";
+    let reason = refused(Some(manifest), |config| config.database = Some(user.url.clone())).await;
     assert_names(&reason, &[&user.name, "may not make roles", "ALTER ROLE", "CREATEROLE"]);
 }
 

@@ -30,6 +30,7 @@ mod endpoint;
 mod error;
 mod input;
 pub mod media;
+pub mod middleware;
 pub mod page;
 mod request;
 pub mod store;
@@ -37,7 +38,7 @@ pub mod validate;
 
 pub use bindings::wharf::plugin::http::{Identity, Response};
 pub use bindings::wharf::plugin::{
-    blobs, cache, clock, log, passwords, random, settings, throttle, tokens,
+    blobs, cache, clock, log, outbound, passwords, random, settings, throttle, tokens,
 };
 pub use date::{date, day, is_day};
 pub use endpoint::{Endpoint, Parameter, file, handle, optional, required, routes};

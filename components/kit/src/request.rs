@@ -41,6 +41,16 @@ impl Request {
         Some(String::from_utf8_lossy(value).into_owned())
     }
 
+    /// All headers: lower-case names and the values' bytes.
+    pub fn headers(&self) -> &[(String, Vec<u8>)] {
+        &self.head.headers
+    }
+
+    /// The id that stands in the log lines and in the answer.
+    pub fn id_of_request(&self) -> &str {
+        &self.head.request_id
+    }
+
     /// A parameter of the path template; empty if the template has none of this name.
     ///
     /// U+0000 is taken out, as from every input.

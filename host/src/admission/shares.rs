@@ -39,6 +39,11 @@ impl Shares {
         Share { shares: Arc::clone(self), network: address.map(network), amount: 0 }
     }
 
+    /// What is taken now.
+    pub fn in_use(&self) -> usize {
+        self.taken().all
+    }
+
     fn taken(&self) -> MutexGuard<'_, Taken> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }

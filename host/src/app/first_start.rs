@@ -1,6 +1,6 @@
 //! What a new database gets: the first admins, whose password is given or made up, never built in.
 
-use crate::database::{Failure, Value};
+use crate::database::{Database, Failure, Value};
 use crate::tenant::Tenant;
 
 /// Letters and digits without those that people confuse.
@@ -57,14 +57,18 @@ pub(super) async fn admins(
     Ok(made_up)
 }
 
+async fn data(tenant: &Tenant) -> Result<&Database, Failure> {
+    tenant.shared.data.whole().await.map_err(Failure::Away)
+}
+
 async fn exists(tenant: &Tenant, realm: &str) -> Result<bool, Failure> {
     let sql = "SELECT 1 FROM users WHERE realm = $1 AND username = 'admin'";
-    let found = tenant.shared.database.query(sql, vec![Value::Text(realm.to_owned())]).await?;
+    let found = data(tenant).await?.query(sql, vec![Value::Text(realm.to_owned())]).await?;
     Ok(!found.rows.is_empty())
 }
 
 async fn insert(tenant: &Tenant, user: Insert, rights: Insert, hash: &str) -> Result<(), Failure> {
-    let mut transaction = tenant.shared.database.begin().await?;
+    let mut transaction = data(tenant).await?.begin().await?;
     let now = tenant.shared.clock.now();
     transaction.execute(user, vec![Value::Text(hash.to_owned()), Value::Integer(now)]).await?;
     transaction.execute(rights, Vec::new()).await?;

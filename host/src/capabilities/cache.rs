@@ -1,6 +1,6 @@
 //! `cache`: what may be lost, bounded, with a time to live for every entry.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use moka::Expiry;
@@ -30,9 +30,11 @@ impl Default for Config {
 /// What an entry costs besides its key and value: the maps' own bookkeeping, roughly.
 const OVERHEAD: usize = 128;
 
-/// The entries of one tenant.
+/// The entries of one tenant. A cache takes a hundred kilobytes before anything is in it, so that there is
+/// none until something is.
 pub struct Entries {
-    entries: Moka<String, Entry>,
+    kept: OnceLock<Moka<String, Entry>>,
+    config: Config,
     clock: Clock,
 }
 
@@ -65,27 +67,35 @@ impl Expiry<String, Entry> for Remaining {
 impl Entries {
     /// No entries yet.
     pub fn new(config: Config, clock: Clock) -> Self {
+        Entries { kept: OnceLock::new(), config, clock }
+    }
+
+    fn entries(&self) -> &Moka<String, Entry> {
         let weigh = |key: &String, entry: &Entry| {
             u32::try_from(key.len() + entry.value.len() + OVERHEAD).unwrap_or(u32::MAX)
         };
-        let entries = Moka::builder()
-            .weigher(weigh)
-            .max_capacity(config.bytes)
-            .expire_after(Remaining)
-            .build();
-        Entries { entries, clock }
+        self.kept.get_or_init(|| {
+            Moka::builder()
+                .weigher(weigh)
+                .max_capacity(self.config.bytes)
+                .expire_after(Remaining)
+                .build()
+        })
     }
 
     fn get(&self, key: &str) -> Option<Vec<u8>> {
-        self.entries.get(key).filter(|entry| self.is_alive(entry)).map(|entry| entry.value.to_vec())
+        self.entries()
+            .get(key)
+            .filter(|entry| self.is_alive(entry))
+            .map(|entry| entry.value.to_vec())
     }
 
     fn set(&self, key: String, value: Vec<u8>, seconds: u32) {
-        self.entries.insert(key, self.entry(value, seconds));
+        self.entries().insert(key, self.entry(value, seconds));
     }
 
     fn take(&self, key: &str) -> Option<Vec<u8>> {
-        self.entries
+        self.entries()
             .remove(key)
             .filter(|entry| self.is_alive(entry))
             .map(|entry| entry.value.to_vec())
@@ -93,7 +103,7 @@ impl Entries {
 
     fn increment(&self, key: String, seconds: u32) -> u64 {
         let mut count = 0;
-        self.entries.entry(key).and_compute_with(|old| {
+        self.entries().entry(key).and_compute_with(|old| {
             let old = old.map(moka::Entry::into_value).filter(|entry| self.is_alive(entry));
             let before = old
                 .as_ref()

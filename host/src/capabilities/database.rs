@@ -27,6 +27,13 @@ struct Spent {
     time: Duration,
 }
 
+impl Transactions {
+    /// Whether the request holds none.
+    pub fn are_closed(&self) -> bool {
+        self.open.is_empty()
+    }
+}
+
 impl Default for Transactions {
     fn default() -> Self {
         let mut open = ResourceTable::new();
@@ -59,16 +66,17 @@ impl Spent {
 
 /// What one request may do with the tenant's data.
 pub struct Database<'a> {
-    database: &'a store::Database,
+    share: &'a store::Share,
     request: &'a mut Transactions,
 }
 
 impl Database<'_> {
     async fn spend<T>(
         &mut self,
-        work: impl Future<Output = Result<T, Failure>>,
+        work: impl AsyncFnOnce(&store::Database) -> Result<T, Failure>,
     ) -> Result<T, Error> {
-        self.request.spent.spend(self.database.limits(), work).await
+        let work = async { work(self.share.get().await?).await };
+        self.request.spent.spend(self.share.limits(), work).await
     }
 
     /// As [`Database::spend`], for work on the transaction that the request holds.
@@ -79,7 +87,7 @@ impl Database<'_> {
     ) -> wasmtime::Result<Result<T, Error>> {
         let Transactions { open, spent } = self.request;
         let transaction = &mut open.get_mut(this)?.transaction;
-        Ok(spent.spend(self.database.limits(), work(transaction)).await)
+        Ok(spent.spend(self.share.limits(), work(transaction)).await)
     }
 }
 
@@ -89,7 +97,7 @@ impl database::Host for Database<'_> {
         sql: String,
         parameters: Vec<Value>,
     ) -> wasmtime::Result<Result<Rows, Error>> {
-        let found = self.spend(self.database.query(&sql, incoming(parameters))).await;
+        let found = self.spend(async |open| open.query(&sql, incoming(parameters)).await).await;
         Ok(found.map(outgoing))
     }
 
@@ -98,7 +106,7 @@ impl database::Host for Database<'_> {
         sql: String,
         parameters: Vec<Value>,
     ) -> wasmtime::Result<Result<u64, Error>> {
-        Ok(self.spend(self.database.execute(&sql, incoming(parameters))).await)
+        Ok(self.spend(async |open| open.execute(&sql, incoming(parameters)).await).await)
     }
 }
 
@@ -109,7 +117,7 @@ impl database::HostTransaction for Database<'_> {
                 "a transaction is open already: commit or drop it first".into(),
             )));
         }
-        match self.spend(self.database.begin()).await {
+        match self.spend(async |open| open.begin().await).await {
             Ok(transaction) => Ok(Ok(self.request.open.push(OpenTransaction { transaction })?)),
             Err(error) => Ok(Err(error)),
         }
@@ -199,7 +207,7 @@ impl HasData for View {
 
 pub(super) fn link(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     database::add_to_linker::<_, View>(linker, |guest| Database {
-        database: guest.group.database.as_ref().expect("a group that may import it has one"),
+        share: guest.group.database.as_ref().expect("a group that may import it has one"),
         request: &mut guest.transactions,
     })
 }

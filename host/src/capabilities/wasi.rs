@@ -9,7 +9,7 @@ use wasmtime::component::{Linker, ResourceTable};
 use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
 use wasmtime_wasi::{HostWallClock, WasiCtx, WasiCtxView, WasiView};
 
-use super::Guest;
+use super::{Group, Guest};
 use crate::clock::Clock;
 
 /// Handles that a guest may hold at once: streams, pollables.
@@ -23,24 +23,37 @@ pub struct Wasi(Option<Box<Open>>);
 struct Open {
     context: WasiCtx,
     output: MemoryOutputPipe,
+    /// Bytes that fit into `output`, and those of it that were told.
+    output_bytes: usize,
+    told: usize,
     table: ResourceTable,
 }
 
 impl Wasi {
-    /// What the guest has printed, to both outputs in order.
-    pub fn output(&self) -> Option<String> {
-        let printed = self.0.as_ref()?.output.contents();
-        Some(String::from_utf8_lossy(&printed).into_owned())
+    /// What the guest has printed since it was asked last, to both outputs in order.
+    pub fn output(&mut self) -> Option<String> {
+        let open = self.0.as_mut()?;
+        let printed = open.output.contents();
+        let news = printed.get(open.told..).unwrap_or_default();
+        open.told = printed.len();
+        Some(String::from_utf8_lossy(news).into_owned())
     }
-}
 
-impl WasiView for Guest {
-    fn ctx(&mut self) -> WasiCtxView<'_> {
-        let Guest { wasi: Wasi(open), group, log_bytes, .. } = self;
-        let open = open.get_or_insert_with(|| {
+    /// Whether another request of the same instance can print as much as one may, or half of it at least.
+    pub fn has_room(&self) -> bool {
+        self.0.as_ref().is_none_or(|open| open.told <= open.output_bytes / 2)
+    }
+
+    /// The guest's handles, those of `wasi:http` as well.
+    pub(super) fn table(&mut self, group: &Group, log_bytes: usize) -> &mut ResourceTable {
+        &mut self.open(group, log_bytes).table
+    }
+
+    fn open(&mut self, group: &Group, log_bytes: usize) -> &mut Open {
+        self.0.get_or_insert_with(|| {
             let mut table = ResourceTable::new();
             table.set_max_capacity(MOST_HANDLES);
-            let output = MemoryOutputPipe::new(*log_bytes);
+            let output = MemoryOutputPipe::new(log_bytes);
             let context = WasiCtx::builder()
                 .stdout(output.clone())
                 .stderr(output.clone())
@@ -49,8 +62,15 @@ impl WasiView for Guest {
                 .allow_tcp(false)
                 .allow_udp(false)
                 .build();
-            Box::new(Open { context, output, table })
-        });
+            Box::new(Open { context, output, output_bytes: log_bytes, told: 0, table })
+        })
+    }
+}
+
+impl WasiView for Guest {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        let Guest { wasi, group, log_bytes, .. } = self;
+        let open = wasi.open(group, *log_bytes);
         WasiCtxView { ctx: &mut open.context, table: &mut open.table }
     }
 }

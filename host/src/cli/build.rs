@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use clap::Args;
 use serde::Deserialize;
 
-use crate::tenant::manifest;
+use crate::tenant::{manifest, package};
 
 /// The target of every component.
 pub(super) const TARGET: &str = "wasm32-wasip2";
@@ -34,7 +34,8 @@ const FOLDER: &str = "target/components";
 
 #[derive(Args)]
 pub(super) struct Build {
-    /// Folders of component crates [default: every crate in components/ that makes a component]
+    /// Folders of components: crates, or others whose wharf-plugin.toml has a [build] section
+    /// [default: every crate in components/ that makes a component]
     #[arg(value_name = "DIR")]
     folders: Vec<PathBuf>,
     /// Folder that the components are written to
@@ -54,33 +55,117 @@ impl Build {
     }
 
     pub(super) fn run(self) -> Result<(), String> {
-        let crates = if self.folders.is_empty() {
+        let sources: Vec<Source> = if self.folders.is_empty() {
             all_crates(Path::new("components"))?
         } else {
             self.folders
                 .iter()
-                .map(|folder| Crate::read(folder)?.ok_or_else(|| not_a_component(folder)))
+                .map(|folder| Source::read(folder)?.ok_or_else(|| not_a_component(folder)))
                 .collect::<Result<_, _>>()?
         };
-        ensure_target()?;
         std::fs::create_dir_all(&self.components)
             .map_err(|error| unwritable(&self.components, &error))?;
-        for (index, one) in crates.iter().enumerate() {
-            println!("[{}/{}] building {}", index + 1, crates.len(), one.name);
+        for (index, one) in sources.iter().enumerate() {
+            println!("[{}/{}] building {}", index + 1, sources.len(), one.name());
             let built = one.build()?;
-            let place = self.components.join(format!("{}.wasm", one.name));
-            // First what it asks for: a host that starts in between finds the old component with it.
-            one.deliver_manifest(&manifest::Manifest::beside(&place))?;
-            let size = deliver(&read(&built)?, &place)?;
+            let place = self.components.join(format!("{}.wasm", one.name()));
+            let component = one.pack(read(&built)?)?;
+            let size = deliver(&component, &place)?;
+            discard(&manifest::Manifest::beside(&place))?;
             println!(
                 "[{}/{}] {}.wasm, {} KiB",
                 index + 1,
-                crates.len(),
-                one.name,
+                sources.len(),
+                one.name(),
                 size.div_ceil(1024)
             );
         }
         Ok(())
+    }
+}
+
+/// A folder that makes a component.
+enum Source {
+    /// A crate, which Cargo builds, and the group that its `wharf-plugin.toml` names, if it has one.
+    Crate(Crate, Option<String>),
+    /// Anything else, which a command builds.
+    Other(Other),
+}
+
+/// Something that a command builds.
+struct Other {
+    group: String,
+    folder: PathBuf,
+    build: manifest::Build,
+}
+
+impl Source {
+    /// Reads a folder; `None` if it makes no component.
+    fn read(folder: &Path) -> Result<Option<Self>, String> {
+        let file = folder.join(manifest::FILE);
+        let manifest = if file.exists() {
+            Some(manifest::Manifest::of(package::Package::read(&file)?)?)
+        } else {
+            None
+        };
+        let (group, build) = manifest.map(|read| (read.group, read.build)).unzip();
+        if let (Some(group), Some(Some(build))) = (&group, build) {
+            let (group, folder) = (group.clone(), folder.to_owned());
+            return Ok(Some(Source::Other(Other { group, folder, build })));
+        }
+        Ok(Crate::read(folder)?.map(|one| Source::Crate(one, group)))
+    }
+
+    /// The group, or else the crate's name.
+    fn name(&self) -> &str {
+        match self {
+            Source::Crate(one, group) => group.as_ref().unwrap_or(&one.name),
+            Source::Other(other) => &other.group,
+        }
+    }
+
+    /// Where its `wharf-plugin.toml` lies, if it has one.
+    fn manifest(&self) -> PathBuf {
+        match self {
+            Source::Crate(one, _) => one.manifest.with_file_name(manifest::FILE),
+            Source::Other(other) => other.folder.join(manifest::FILE),
+        }
+    }
+
+    /// Builds it and says where the component is.
+    fn build(&self) -> Result<PathBuf, String> {
+        match self {
+            Source::Crate(one, _) => {
+                ensure_target()?;
+                one.build()
+            }
+            Source::Other(other) => other.build(),
+        }
+    }
+
+    /// Puts the manifest and migrations, if it has any, into the component.
+    fn pack(&self, component: Vec<u8>) -> Result<Vec<u8>, String> {
+        let source = self.manifest();
+        if !source.exists() {
+            return Ok(component);
+        }
+        let packed = package::Package::read(&source)?.put_into(&component);
+        packed.map_err(|why| format!("component {} cannot be packed: {why}", self.name()))
+    }
+}
+
+impl Other {
+    fn build(&self) -> Result<PathBuf, String> {
+        let Other { group, folder, build } = self;
+        let status = Command::new("sh").arg("-c").arg(&build.command).current_dir(folder).status();
+        let status = status.map_err(|error| format!("cannot run sh: {error}"))?;
+        if !status.success() {
+            return Err(format!(
+                "component {group} does not build: {:?} ended with {status}; its reasons are above",
+                build.command
+            ));
+        }
+        Ok(folder.join(&build.output))
     }
 }
 
@@ -161,18 +246,6 @@ impl Crate {
         built.ok_or_else(|| format!("cargo built {} but named no .wasm file; its [lib] must have crate-type = [\"cdylib\"]", self.name))
     }
 
-    /// Puts the crate's manifest beside the component, or removes one of an earlier build.
-    fn deliver_manifest(&self, place: &Path) -> Result<(), String> {
-        let source = self.manifest.with_file_name(manifest::FILE);
-        if manifest::Manifest::read(&source, &self.name)?.is_some() {
-            return deliver(&read(&source)?, place).map(drop);
-        }
-        match std::fs::remove_file(place) {
-            Err(error) if error.kind() != ErrorKind::NotFound => Err(unwritable(place, &error)),
-            _ => Ok(()),
-        }
-    }
-
     /// The component, if this line of Cargo's messages is about it.
     fn artifact(&self, line: &str) -> Option<PathBuf> {
         let message: Message = serde_json::from_str(line).ok()?;
@@ -191,7 +264,7 @@ struct Message {
 }
 
 /// The component crates in the folders below `parent`, by name.
-fn all_crates(parent: &Path) -> Result<Vec<Crate>, String> {
+fn all_crates(parent: &Path) -> Result<Vec<Source>, String> {
     let unreadable = |error| {
         format!(
             "cannot read the folder {}: {error}; run this in the root of the repository, or name the folders of component crates",
@@ -202,10 +275,10 @@ fn all_crates(parent: &Path) -> Result<Vec<Crate>, String> {
     for entry in std::fs::read_dir(parent).map_err(unreadable)? {
         let folder = entry.map_err(unreadable)?.path();
         if folder.join("Cargo.toml").is_file() {
-            crates.extend(Crate::read(&folder)?);
+            crates.extend(Source::read(&folder)?);
         }
     }
-    crates.sort_by(|a, b| a.name.cmp(&b.name));
+    crates.sort_by(|a: &Source, b| a.name().cmp(b.name()));
     if crates.is_empty() {
         return Err(format!("the folder {} holds no component crate", parent.display()));
     }
@@ -214,7 +287,7 @@ fn all_crates(parent: &Path) -> Result<Vec<Crate>, String> {
 
 fn not_a_component(folder: &Path) -> String {
     format!(
-        "{} is no component crate: its Cargo.toml needs [lib] with crate-type = [\"cdylib\"]",
+        "{} makes no component: its Cargo.toml needs [lib] with crate-type = [\"cdylib\"], or its wharf-plugin.toml a [build] section",
         folder.display()
     )
 }
@@ -234,6 +307,15 @@ fn read(file: &Path) -> Result<Vec<u8>, String> {
 fn deliver(bytes: &[u8], place: &Path) -> Result<usize, String> {
     super::replace(place, 0o644, bytes).map_err(|error| unwritable(place, &error))?;
     Ok(bytes.len())
+}
+
+/// Removes a manifest that an earlier wharf put beside a component: it would count for more than the one
+/// within.
+fn discard(file: &Path) -> Result<(), String> {
+    match std::fs::remove_file(file) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(unwritable(file, &error)),
+        _ => Ok(()),
+    }
 }
 
 fn cargo() -> Command {

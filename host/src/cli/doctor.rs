@@ -9,13 +9,13 @@ use serde::Serialize;
 
 use super::build::{self, TARGET};
 use super::{Settings, block_on};
-use crate::app;
 use crate::capabilities::Grant;
 use crate::compiler::Compiler;
 use crate::config::Config;
 use crate::database::{Database, Standing};
 use crate::instance::{self, Engine, Revision};
-use crate::tenant::Access;
+use crate::platform;
+use crate::tenant::{Access, DEFAULT};
 
 #[derive(Args)]
 #[command(after_help = "Exit codes: 0 all is well, 1 something is wrong, 2 it was called wrongly.")]
@@ -133,7 +133,7 @@ impl Report {
 
     /// What each component may do, and whether that is what it needs.
     async fn groups(&mut self, config: &Config) {
-        let accesses = match app::access(config) {
+        let accesses = match platform::access(config) {
             Ok(accesses) => accesses,
             Err(error) => return self.note("components", State::Wrong, error),
         };
@@ -171,7 +171,7 @@ impl Report {
         access: &Access,
     ) -> Option<String> {
         let about = format!("component {name}");
-        let file = app::component_file(config, name);
+        let file = platform::component_file(config, name);
         let loaded = match std::fs::read(&file) {
             Ok(bytes) => compiler.load(&bytes).await,
             Err(error) => {
@@ -187,7 +187,7 @@ impl Report {
         };
         let engine = Engine::shared();
         let linked = config
-            .limits_of(name)
+            .limits_of(name, &access.manifest.limits)
             .and_then(|limits| Revision::link(&engine, &artifact, access, name, limits));
         match linked {
             Ok(_) => self.note(&about, State::Well, "has been granted all that it imports"),
@@ -215,11 +215,11 @@ impl Report {
     }
 
     async fn database(&mut self, config: &Config) {
-        let groups = app::access(config).unwrap_or_default();
+        let groups = platform::access(config).unwrap_or_default();
         let with_data =
             groups.iter().filter(|(_, access)| access.grants.0.contains(&Grant::Database));
         let groups: Vec<String> = with_data.map(|(name, _)| name.clone()).collect();
-        let location = app::data_location(config);
+        let location = platform::data_location(config, DEFAULT);
         match Database::standing(&location, &config.sql.limits(), &groups).await {
             Ok(None) => self.note(
                 "database",

@@ -55,6 +55,13 @@ impl Serve {
                 "tokens and passwords cross the network in plain HTTP; set tls.certificate and tls.key, or name the proxy that speaks TLS in http.proxies"
             );
         }
+        let reachable = config.admin.listen.filter(|address| !address.ip().is_loopback());
+        if let Some(address) = reachable.filter(|_| config.tls.certificate.is_none()) {
+            tracing::warn!(
+                %address,
+                "tokens of the admin API cross the network in plain HTTP; set tls.certificate and tls.key, or let admin.listen be a loopback address that a tunnel leads to"
+            );
+        }
         serve(config)
     }
 }
@@ -107,6 +114,8 @@ fn fit_descriptors(config: &mut Config) {
 /// Serves until a signal says stop.
 pub(super) fn serve(mut config: Config) -> Result<(), String> {
     fit_descriptors(&mut config);
+    // Tests have the host die in the middle of a deploy; a release is built without the points.
+    let _failpoints = fail::FailScenario::setup();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| format!("cannot start the runtime: {error}"))?;
     runtime.block_on(async {
@@ -119,10 +128,13 @@ pub(super) fn serve(mut config: Config) -> Result<(), String> {
                 "first start: sign in as admin, of the store or the console, with the password {password} (shown this once)"
             );
         }
+        if let Some(admin) = host.admin_origin() {
+            println!("admin on {admin}");
+        }
         println!("listening on {}", host.origin());
         while stop.or_asked().await == Signalled::Asked {
-            let Figures { requests, waiting, connections } = host.figures();
-            tracing::info!(requests, waiting, connections, "in hand (SIGUSR1)");
+            let Figures { requests, waiting, connections, kept } = host.figures();
+            tracing::info!(requests, waiting, connections, kept, "in hand (SIGUSR1)");
         }
         println!("stopping: requests in flight may finish");
         host.shutdown().await;

@@ -20,6 +20,12 @@ impl Migrations {
         }
     }
 
+    /// No tables: those of a tenant that inherits nothing, whose components bring their own.
+    pub fn none() -> Self {
+        let none = || Migrator::with_migrations(Vec::new());
+        Migrations { sqlite: none(), postgres: none() }
+    }
+
     /// The tables of the built-in API: users, addresses, profiles.
     pub fn api() -> Self {
         Migrations {

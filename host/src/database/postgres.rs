@@ -19,7 +19,7 @@ use sqlx::{
 
 use super::outage::{Probe, State};
 use super::rights::Right;
-use super::{Failure, Group, Limits, Meter, Migrations, Rows, Value};
+use super::{Failure, Group, Limits, Meter, Migrations, Rows, Tables, Value};
 pub use roles::Standing;
 
 /// How long a group's connection waits for the next statement before it is closed: the server keeps a
@@ -90,14 +90,14 @@ impl Pool {
         }
     }
 
-    /// Connections for each group, in their order, each with a role of its own. They are opened when
-    /// they are needed.
+    /// Connections for each group, in their order, each with a role of its own, which has rights to further
+    /// tables that other revisions of the group use. They are opened when they are needed.
     ///
     /// # Errors
     /// A sentence that names what is missing and the remedy.
     pub(super) async fn for_groups(
         &self,
-        groups: &[Arc<Group>],
+        groups: &[(Arc<Group>, &Tables)],
         limits: &Limits,
         key: &[u8; 32],
     ) -> Result<Vec<Self>, String> {
@@ -120,6 +120,28 @@ impl Pool {
             })?;
         }
         Ok(pools)
+    }
+
+    /// Takes a group's role away.
+    pub(super) async fn drop_group(&self, group: &str) -> Result<(), String> {
+        roles::drop(&self.connections, &self.schema, group).await
+    }
+
+    /// Removes the schema with all that is in it, and these groups' roles.
+    pub(super) async fn remove(&self, groups: &[String]) -> Result<(), String> {
+        for group in groups {
+            self.drop_group(group).await?;
+        }
+        let sql = format!("DROP SCHEMA IF EXISTS {} CASCADE", roles::quoted(&self.schema));
+        let removed = sqlx::raw_sql(AssertSqlSafe(sql)).execute(&self.connections).await;
+        removed
+            .map(drop)
+            .map_err(|error| format!("cannot remove the schema {}: {error}", self.schema))
+    }
+
+    /// What hosts queue for that change the schema or its roles' rights.
+    pub(super) fn schema_lock(&self) -> i64 {
+        roles::schema_lock(&self.schema)
     }
 
     /// What the server says about the host's user and each group's role, without changing anything.
@@ -209,6 +231,52 @@ pub(super) async fn query(
     parameters: Vec<Value>,
     limits: &Limits,
 ) -> Result<Rows, Failure> {
+    // A migration, on this host or another, may have added a column to what a star stands for.
+    let again = sql.contains('*').then(|| parameters.clone());
+    let parameters = match (query_once(connection, sql, parameters, limits).await, again) {
+        (Err(Failed { state, .. }), Some(again)) if state == NOT_SUPPORTED => again,
+        (done, _) => return done.map_err(|failed| failed.failure),
+    };
+    connection.clear_cached_statements().await.map_err(|error| failure(&error))?;
+    let done = query_once(connection, sql, parameters, limits).await;
+    done.map_err(|Failed { failure, state }| match state.as_str() {
+        // The first failure has ended the transaction; another one will have the new columns.
+        ABORTED => Failure::Busy,
+        _ => failure,
+    })
+}
+
+/// What the server answers to a statement that was prepared before its table had another column.
+const NOT_SUPPORTED: &str = "0A000";
+
+/// What it answers in a transaction after a statement of it failed.
+const ABORTED: &str = "25P02";
+
+/// A failure and its SQLSTATE.
+struct Failed {
+    failure: Failure,
+    state: String,
+}
+
+impl From<Failure> for Failed {
+    fn from(failure: Failure) -> Self {
+        Failed { failure, state: String::new() }
+    }
+}
+
+impl From<sqlx::Error> for Failed {
+    fn from(error: sqlx::Error) -> Self {
+        let state = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+        Failed { failure: failure(&error), state: state.unwrap_or_default().into_owned() }
+    }
+}
+
+async fn query_once(
+    connection: &mut PgConnection,
+    sql: &str,
+    parameters: Vec<Value>,
+    limits: &Limits,
+) -> Result<Rows, Failed> {
     let statement = prepare(connection, sql).await?;
     let arguments = bind(&statement, parameters)?;
     let mut found = Rows {
@@ -217,7 +285,7 @@ pub(super) async fn query(
     };
     let mut meter = Meter::new(limits);
     let mut stream = statement.query_with(arguments).fetch(connection);
-    while let Some(row) = stream.try_next().await.map_err(|error| failure(&error))? {
+    while let Some(row) = stream.try_next().await? {
         let values =
             (0..row.len()).map(|index| value(&row, index)).collect::<Result<Vec<_>, _>>()?;
         meter.count(&values)?;
@@ -231,18 +299,15 @@ pub(super) async fn execute(
     sql: &str,
     parameters: Vec<Value>,
 ) -> Result<u64, Failure> {
-    let statement = prepare(connection, sql).await?;
+    let statement = prepare(connection, sql).await.map_err(|error| failure(&error))?;
     let arguments = bind(&statement, parameters)?;
     let done = statement.query_with(arguments).execute(connection).await;
     done.map(|done| done.rows_affected()).map_err(|error| failure(&error))
 }
 
 /// Lets the server infer the parameters' types. The connection keeps the statement for next time.
-async fn prepare(connection: &mut PgConnection, sql: &str) -> Result<PgStatement, Failure> {
-    connection
-        .prepare(sqlx::SqlSafeStr::into_sql_str(AssertSqlSafe(sql)))
-        .await
-        .map_err(|error| failure(&error))
+async fn prepare(connection: &mut PgConnection, sql: &str) -> Result<PgStatement, sqlx::Error> {
+    connection.prepare(sqlx::SqlSafeStr::into_sql_str(AssertSqlSafe(sql))).await
 }
 
 /// Encodes each value as the type that the server expects in its place.
@@ -279,6 +344,9 @@ fn add(arguments: &mut PgArguments, kind: &PgTypeInfo, parameter: Value) -> Resu
         ("INT2", Value::Integer(value)) => {
             arguments.add(i16::try_from(value).map_err(|_| unfit("an integer"))?)
         }
+        ("INT8", Value::Boolean(value)) => arguments.add(i64::from(value)),
+        ("INT4", Value::Boolean(value)) => arguments.add(i32::from(value)),
+        ("INT2", Value::Boolean(value)) => arguments.add(i16::from(value)),
         ("INT8", Value::Text(value)) => {
             arguments.add(value.parse::<i64>().map_err(|_| unfit("text"))?)
         }

@@ -6,7 +6,7 @@ mod schema;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::TryStreamExt as _;
 use sqlx::pool::PoolConnection;
@@ -19,9 +19,10 @@ use sqlx::{
     Sqlite, SqliteConnection, SqlitePool, TypeInfo as _, ValueRef as _,
 };
 
+use super::lease::{Connection, Lease};
 use super::outage::{Probe, State};
 use super::{Failure, Group, Limits, Meter, Migrations, Rows, Value};
-use schema::{Access, Schema};
+use schema::{Access, Current, Schema};
 
 /// The first release without the write-ahead log's reset bug, as `SQLITE_VERSION_NUMBER`.
 const OLDEST: i32 = 3_051_003;
@@ -44,7 +45,7 @@ const IDLE: Duration = Duration::from_mins(1);
 pub(super) struct Pool {
     connections: SqlitePool,
     options: SqliteConnectOptions,
-    schema: Arc<Schema>,
+    schema: Arc<Current>,
 }
 
 impl Pool {
@@ -68,35 +69,66 @@ impl Pool {
         let migrating = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone());
         let migrating = migrating.await.map_err(|error| unusable(&error))?;
         migrations.run_sqlite(&migrating, file).await?;
-        let schema = Schema::read(&migrating).await.map_err(|error| unusable(&error))?;
+        let schema = async { Schema::read(&mut *migrating.acquire().await?).await };
+        let schema = schema.await.map_err(|error| unusable(&error))?;
         migrating.close().await;
-        let schema = Arc::new(schema);
+        let schema = Arc::new(Current::new(schema));
         // The last connection takes the log and its index along, which a full disk has no room to make anew.
-        let kept = watched(Access::of_host(Arc::clone(&schema)), limits)
-            .idle_timeout(None)
-            .max_lifetime(None);
+        let kept = watched(&schema, None, limits).idle_timeout(None).max_lifetime(None);
         let connections = kept.connect_with(options.clone()).await;
         let connections = connections.map_err(|error| unusable(&error))?;
         Ok(Pool { connections, options, schema })
     }
 
-    /// Connections for each group, in their order, that are opened when they are needed.
+    /// Connections for a group, that are opened when they are needed.
     ///
     /// # Errors
     /// A sentence that names a table that is not there.
-    pub(super) fn for_groups(
-        &self,
-        groups: &[Arc<Group>],
-        limits: &Limits,
-    ) -> Result<Vec<Self>, String> {
+    pub(super) fn for_group(&self, group: &Arc<Group>, limits: &Limits) -> Result<Self, String> {
+        self.schema.schema().check(group)?;
         let options = self.options.clone().pragma("cache_size", GROUP_CACHE);
-        let pool = |group: &Arc<Group>| {
-            let access = Access::of_group(Arc::clone(&self.schema), Arc::clone(group))?;
-            let watched = watched(access, limits).idle_timeout(IDLE);
-            let connections = watched.connect_lazy_with(options.clone());
-            Ok(Pool { connections, options: options.clone(), schema: Arc::clone(&self.schema) })
+        let watched = watched(&self.schema, Some(group), limits).idle_timeout(IDLE);
+        let connections = watched.connect_lazy_with(options.clone());
+        Ok(Pool { connections, options, schema: Arc::clone(&self.schema) })
+    }
+
+    /// A connection of its own that changes the schema: those that serve may not. Whatever runs on it is stopped
+    /// when its time is over.
+    pub(super) async fn migrating(&self, limits: &Limits) -> Result<Lease, Failure> {
+        let most = limits.migration;
+        let one = SqlitePoolOptions::new().max_connections(1).acquire_timeout(limits.wait);
+        let one = one.after_connect(move |connection, _| {
+            Box::pin(async move {
+                let begun = Instant::now();
+                let mut locked = connection.lock_handle().await?;
+                locked.set_progress_handler(guard::INSTRUCTIONS, move || begun.elapsed() <= most);
+                Ok(())
+            })
+        });
+        // The pool is gone with its one connection.
+        let one = one.connect_lazy_with(self.options.clone());
+        let connection = Box::pin(one.acquire()).await.map_err(|error| failure(&error))?;
+        Ok(Lease::new(Connection::Sqlite(connection)))
+    }
+
+    /// Reads the tables anew if the schema was changed, here or by another host, for this pool and those of
+    /// the groups.
+    pub(super) async fn look_again(&self) -> Result<(), Failure> {
+        let read = async {
+            let mut connection = SqliteConnection::connect_with(&self.options).await?;
+            let version = Schema::version(&mut connection).await?;
+            let schema = if self.schema.is_of(version) {
+                None
+            } else {
+                Some(Schema::read(&mut connection).await?)
+            };
+            connection.close().await?;
+            Ok(schema)
         };
-        groups.iter().map(pool).collect()
+        if let Some(schema) = read.await.map_err(|error| failure(&error))? {
+            self.schema.replace(schema);
+        }
+        Ok(())
     }
 
     pub(super) async fn connection(&self) -> Result<PoolConnection<Sqlite>, Failure> {
@@ -111,6 +143,21 @@ impl Pool {
     pub(super) async fn close(&self) {
         self.connections.close().await;
     }
+}
+
+/// Removes a file with what SQLite keeps beside it.
+pub(super) fn remove(file: &Path) -> Result<(), String> {
+    for suffix in ["", "-wal", "-shm"] {
+        let mut place = file.as_os_str().to_owned();
+        place.push(suffix);
+        match std::fs::remove_file(&place) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(format!("cannot remove {}: {error}", place.display()));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// Proves that a file, if it is there, is a database that answers. Nothing is written.
@@ -154,9 +201,14 @@ fn options(file: &Path, limits: &Limits) -> SqliteConnectOptions {
         .pragma("temp_store", "MEMORY")
 }
 
-/// Connections that are each watched over from their beginning.
-fn watched(access: Access, limits: &Limits) -> SqlitePoolOptions {
-    let (access, limits) = (Arc::new(access), *limits);
+/// Connections that are each watched over from their beginning, for a group or for the host.
+fn watched(
+    schema: &Arc<Current>,
+    group: Option<&Arc<Group>>,
+    limits: &Limits,
+) -> SqlitePoolOptions {
+    let (schema, group, limits) = (Arc::clone(schema), group.cloned(), *limits);
+    let current = Arc::clone(&schema);
     let read_only = Arc::new(read_only::Period::default());
     let noted = Arc::clone(&read_only);
     SqlitePoolOptions::new()
@@ -164,14 +216,15 @@ fn watched(access: Access, limits: &Limits) -> SqlitePoolOptions {
         .acquire_timeout(limits.wait)
         .test_before_acquire(false)
         .after_connect(move |connection, _| {
-            let (access, noted) = (Arc::clone(&access), Arc::clone(&noted));
+            let access = Arc::new(Access::of(schema.schema(), group.clone()));
+            let noted = Arc::clone(&noted);
             Box::pin(async move {
                 noted.note(connection).await?;
                 guard::watch(connection, access, limits).await
             })
         })
         .before_acquire(move |_, about| {
-            let keep = !read_only.covers(about.age);
+            let keep = !read_only.covers(about.age) && current.covers(about.age);
             Box::pin(std::future::ready(Ok(keep)))
         })
 }

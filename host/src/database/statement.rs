@@ -130,8 +130,9 @@ const WORDS: &[&str] = &[
 /// What may follow INTO only where a table is made, which SELECT … INTO does on PostgreSQL.
 const MADE: &[&str] = &["global", "local", "table", "temp", "temporary", "unlogged"];
 
-/// How the names of what belongs to the databases themselves begin.
-const CATALOGUES: &[&str] = &["information_schema", "pg_", "pragma_", "sqlite_", "_sqlx_"];
+/// How the names of what belongs to the databases themselves, and to the records of migrations, begin.
+const CATALOGUES: &[&str] =
+    &["information_schema", "pg_", "pragma_", "sqlite_", "_sqlx_", "_wharf_"];
 
 /// Types and words that tell what the catalogue holds, or who asks, without naming a table of it.
 const TELLING: &[&str] = &[
@@ -154,6 +155,14 @@ const TELLING: &[&str] = &[
     "session_user",
     "system_user",
 ];
+
+/// Whether a name is one of the databases' own, or of the host's records in them.
+pub(super) fn is_of_the_database(name: &str) -> bool {
+    let begins =
+        |own: &&str| name.get(..own.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(own));
+    let is_telling = TELLING.iter().any(|telling| name.eq_ignore_ascii_case(telling));
+    is_telling || CATALOGUES.iter().any(begins)
+}
 
 /// Refuses what neither database should see, alike for both.
 pub(super) fn check(sql: &str, parameters: &[Value], limits: &Limits) -> Result<(), Failure> {
@@ -266,11 +275,7 @@ impl<'a> Reader<'a> {
         if before == Token::Nothing && !VERBS.iter().any(|verb| word.eq_ignore_ascii_case(verb)) {
             return Err(verbs());
         }
-        let begins = |name: &&str| {
-            word.get(..name.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(name))
-        };
-        let telling = TELLING.iter().any(|telling| word.eq_ignore_ascii_case(telling));
-        if telling || CATALOGUES.iter().any(begins) {
+        if is_of_the_database(word) {
             return Err(format!("{word} belongs to the database, and is nothing of a tenant's"));
         }
         let makes_a_table = if before.is("into") {

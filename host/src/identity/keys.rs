@@ -40,7 +40,7 @@ impl Keys {
     }
 
     /// The key that signs access tokens.
-    pub(super) fn tokens(&self) -> &[u8] {
+    pub fn tokens(&self) -> &[u8] {
         &self.tokens
     }
 }

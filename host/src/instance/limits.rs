@@ -27,8 +27,16 @@ pub struct Limits {
     pub host_call_bytes: usize,
     /// Bytes of a response's body and headers.
     pub response_bytes: usize,
+    /// Milliseconds from a request to the last byte of its answer, where the answer is streamed.
+    pub stream_milliseconds: u64,
+    /// Bytes of a request's body that is streamed to the guest.
+    pub stream_request_bytes: usize,
+    /// Bytes of an answer that the guest streams, headers included.
+    pub stream_response_bytes: usize,
     /// Bytes of log lines, and as many again of standard output and error.
     pub log_bytes: usize,
+    /// Requests to groups of its own tenant, each sent while another is answered, that one may be within.
+    pub nesting: usize,
 }
 
 impl Default for Limits {
@@ -44,7 +52,11 @@ impl Default for Limits {
             host_calls: 100_000,
             host_call_bytes: 32 * 1024 * 1024,
             response_bytes: 16 * 1024 * 1024,
+            stream_milliseconds: 300_000,
+            stream_request_bytes: 64 * 1024 * 1024,
+            stream_response_bytes: 64 * 1024 * 1024,
             log_bytes: 64 * 1024,
+            nesting: 4,
         }
     }
 }
@@ -55,6 +67,9 @@ pub(super) const SLOTS: usize = 1_000;
 
 /// The core instances that they are made of, together.
 pub(super) const CORE_INSTANCES: usize = 4 * SLOTS;
+
+/// Instances that may be kept besides those, to answer another request.
+pub(super) const MOST_KEPT: usize = 128;
 
 /// The size of a memory slot in the pool.
 pub(super) const MOST_MEMORY: usize = 64 * 1024 * 1024;
@@ -93,7 +108,7 @@ impl Limits {
 
     /// What says no to the instance of one call.
     pub fn allocations(&self) -> Allocations {
-        Allocations { limits: *self, refused: None }
+        Allocations { limits: *self, refused: None, memory: 0 }
     }
 }
 
@@ -101,12 +116,24 @@ impl Limits {
 pub struct Allocations {
     limits: Limits,
     refused: Option<&'static str>,
+    /// Bytes of linear memory that it has.
+    memory: usize,
 }
 
 impl Allocations {
     /// The setting that refused it something, if one did: guests seldom say so before they trap.
     pub fn refused(&self) -> Option<&'static str> {
         self.refused
+    }
+
+    /// Bytes of linear memory that the instance has.
+    pub fn memory(&self) -> usize {
+        self.memory
+    }
+
+    /// Takes over what the instance has from an earlier request that it has answered.
+    pub(super) fn go_on_from(&mut self, earlier: &Allocations) {
+        self.memory = earlier.memory;
     }
 
     fn allow(&mut self, desired: usize, most: usize, setting: &'static str) -> bool {
@@ -125,7 +152,11 @@ impl ResourceLimiter for Allocations {
         desired: usize,
         _: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        Ok(self.allow(desired, self.limits.memory_bytes, "limits.memory_bytes"))
+        let allowed = self.allow(desired, self.limits.memory_bytes, "limits.memory_bytes");
+        if allowed {
+            self.memory = desired;
+        }
+        Ok(allowed)
     }
 
     fn table_growing(

@@ -75,9 +75,10 @@ impl<F: Future + Unpin> Future for Counted<F> {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
         let now = Instant::now();
         let since = now.checked_sub(self.computed).unwrap_or(now);
-        TURN.set(Some(Turn { since, place: None }));
+        // A call within another's, whose time is that one's as well.
+        let outer = TURN.replace(Some(Turn { since, place: None }));
         let polled = Pin::new(&mut self.call).poll(context);
-        TURN.set(None);
+        TURN.set(outer);
         if polled.is_pending() {
             self.computed = since.elapsed();
         }

@@ -41,6 +41,17 @@ pub(super) async fn read(
     }
 }
 
+/// Reads what is left of a body that is not taken, as far as that is worth the while.
+pub(super) async fn throw_away(mut body: Incoming) {
+    let mut thrown = 0;
+    while let Some(Ok(frame)) = body.frame().await {
+        thrown += frame.data_ref().map_or(0, Bytes::len);
+        if thrown > LINGER {
+            return;
+        }
+    }
+}
+
 /// A body that is on its way.
 struct Reading {
     room: Share,

@@ -1,8 +1,8 @@
 //! A role for each group, which owns nothing and reaches the tables that the group was granted.
 //!
 //! Roles belong to the whole server and rights to a database: a role's name tells the database, the
-//! schema and the group. At each start the rights are taken away and granted anew, in one
-//! transaction, so that other hosts at work on the database see the old ones or the new ones.
+//! schema and the group. When a group is opened, its rights are taken away and granted anew, in one
+//! transaction, so that whoever serves meanwhile, here or on other hosts, has the old ones or the new ones.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -14,8 +14,8 @@ use pbkdf2::pbkdf2_hmac;
 use sha2::{Digest as _, Sha256};
 use sqlx::{AssertSqlSafe, Executor as _, PgConnection, PgPool};
 
-use super::super::rights::Right;
-use super::super::{Group, Limits, no_such_table};
+use super::super::rights::{Right, Rights};
+use super::super::{Group, Limits, Tables, no_such_table};
 
 /// Rounds of a password's hash, as many as PostgreSQL makes itself. The password is 256 random bits,
 /// which no number of rounds would make harder to guess.
@@ -92,7 +92,7 @@ fn mac(key: &[u8; 32], text: &str) -> [u8; 32] {
 pub(super) async fn establish(
     pool: &PgPool,
     schema: &str,
-    groups: &[Arc<Group>],
+    groups: &[(Arc<Group>, &Tables)],
     limits: &Limits,
     key: &[u8; 32],
 ) -> Result<Vec<Role>, String> {
@@ -100,11 +100,11 @@ pub(super) async fn establish(
         format!("cannot settle the roles of the groups in the PostgreSQL database: {error}")
     };
     let mut transaction = pool.begin().await.map_err(cannot)?;
-    sqlx::query("SELECT pg_advisory_xact_lock($1)")
-        .bind(LOCK)
-        .execute(&mut *transaction)
-        .await
-        .map_err(cannot)?;
+    // The schema's first: whoever waits for its migrations keeps no other tenant waiting.
+    for lock in [schema_lock(schema), LOCK] {
+        let locked = sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(lock);
+        locked.execute(&mut *transaction).await.map_err(cannot)?;
+    }
     let (database, user, may): (String, String, bool) =
         whoami(&mut transaction).await.map_err(cannot)?;
     if !may {
@@ -115,17 +115,17 @@ pub(super) async fn establish(
     }
     let tables = tables(&mut transaction, schema).await.map_err(cannot)?;
     let mut roles = Vec::new();
-    for group in groups {
-        if let Some((table, _)) =
-            group.tables.iter().find(|(table, _)| !tables.iter().any(|there| there == table))
-        {
+    for (group, serving) in groups {
+        let is_there = |table: &str| tables.iter().any(|there| there == table);
+        if let Some((table, _)) = group.tables.iter().find(|(table, _)| !is_there(table)) {
             let tables = tables.iter().map(String::as_str);
             return Err(no_such_table(&group.name, table, tables));
         }
         let role = Role::of(&database, schema, &group.name, key);
         let there = exists(&mut transaction, &role.name).await.map_err(cannot)?;
         let mut statements = settle(&role, there, limits, key);
-        grant(&mut statements, schema, &role, group);
+        let serving = serving.iter().filter(|(table, _)| is_there(table));
+        grant(&mut statements, schema, &role, group.tables.iter().chain(serving));
         transaction.execute(AssertSqlSafe(statements)).await.map_err(cannot)?;
         roles.push(role);
     }
@@ -139,10 +139,42 @@ async fn whoami(connection: &mut PgConnection) -> Result<(String, String, bool),
     sqlx::query_as(sql).fetch_one(connection).await
 }
 
-/// The tables of the schema but for the record of migrations.
+/// What hosts queue for while they change a schema, or the rights to its tables.
+pub(super) fn schema_lock(schema: &str) -> i64 {
+    let hash = Sha256::digest(format!("schema {schema}"));
+    i64::from_be_bytes(hash[..8].try_into().expect("eight bytes"))
+}
+
+/// Takes a group's role away, with its rights. One that is not there is gone already.
+///
+/// # Errors
+/// A sentence that names the role, and what hinders.
+pub(super) async fn drop(pool: &PgPool, schema: &str, group: &str) -> Result<(), String> {
+    let dropped = async {
+        let mut transaction = pool.begin().await?;
+        for lock in [schema_lock(schema), LOCK] {
+            let locked = sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(lock);
+            locked.execute(&mut *transaction).await?;
+        }
+        let (database, ..) = whoami(&mut transaction).await?;
+        let role = name(&database, schema, group);
+        if exists(&mut transaction, &role).await? {
+            let mut statements = String::new();
+            revoke(&mut statements, schema, &quoted(&role));
+            let _ = write!(statements, "DROP ROLE {};", quoted(&role));
+            transaction.execute(AssertSqlSafe(statements)).await?;
+        }
+        transaction.commit().await
+    };
+    dropped.await.map_err(|error: sqlx::Error| {
+        format!("the role of group {group} in schema {schema} cannot be dropped: {error}; drop it by hand once nobody is signed in with it")
+    })
+}
+
+/// The tables of the schema but for the records of migrations.
 async fn tables(connection: &mut PgConnection, schema: &str) -> Result<Vec<String>, sqlx::Error> {
     let sql = "SELECT relname::text FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
-               WHERE nspname = $1 AND relkind IN ('r', 'p', 'v', 'm') AND relname <> '_sqlx_migrations'";
+               WHERE nspname = $1 AND relkind IN ('r', 'p', 'v', 'm') AND relname <> '_sqlx_migrations' AND NOT starts_with(relname, '_wharf_')";
     sqlx::query_scalar(sql).bind(schema).fetch_all(connection).await
 }
 
@@ -168,18 +200,18 @@ fn settle(role: &Role, there: bool, limits: &Limits, key: &[u8; 32]) -> String {
     statements
 }
 
-/// The statements that take all rights from a role, and grant those of its group.
-fn grant(statements: &mut String, schema: &str, role: &Role, group: &Group) {
-    let (schema, role) = (quoted(schema), quoted(&role.name));
-    for of in ["TABLES", "SEQUENCES", "FUNCTIONS"] {
-        let _ =
-            write!(statements, "REVOKE ALL ON ALL {of} IN SCHEMA {schema} FROM PUBLIC, {role};");
-    }
-    let _ = write!(
-        statements,
-        "REVOKE ALL ON SCHEMA {schema} FROM PUBLIC, {role}; GRANT USAGE ON SCHEMA {schema} TO {role};"
-    );
-    for (table, rights) in group.tables.iter() {
+/// The statements that take all rights from a role, and grant those to tables.
+fn grant<'a>(
+    statements: &mut String,
+    schema: &str,
+    role: &Role,
+    tables: impl Iterator<Item = (&'a str, &'a Rights)>,
+) {
+    let role = quoted(&role.name);
+    revoke(statements, schema, &role);
+    let schema = quoted(schema);
+    let _ = write!(statements, "GRANT USAGE ON SCHEMA {schema} TO {role};");
+    for (table, rights) in tables {
         let verbs: Vec<&str> = rights.iter().map(verb).collect();
         if verbs.is_empty() {
             continue;
@@ -187,6 +219,16 @@ fn grant(statements: &mut String, schema: &str, role: &Role, group: &Group) {
         let table = format!("{schema}.{}", quoted(table));
         let _ = write!(statements, "GRANT {} ON {table} TO {role};", verbs.join(", "));
     }
+}
+
+/// The statements that take all rights from a role, and those that everybody would have.
+fn revoke(statements: &mut String, schema: &str, role: &str) {
+    let schema = quoted(schema);
+    for of in ["TABLES", "SEQUENCES", "FUNCTIONS"] {
+        let _ =
+            write!(statements, "REVOKE ALL ON ALL {of} IN SCHEMA {schema} FROM PUBLIC, {role};");
+    }
+    let _ = write!(statements, "REVOKE ALL ON SCHEMA {schema} FROM PUBLIC, {role};");
 }
 
 fn verb(right: Right) -> &'static str {
@@ -199,7 +241,7 @@ fn verb(right: Right) -> &'static str {
 }
 
 /// A name as PostgreSQL takes it literally.
-fn quoted(name: &str) -> String {
+pub(super) fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 

@@ -3,7 +3,7 @@
 //! SQLite asks for every step of a statement when it is prepared
 //! (<https://sqlite.org/c3ref/set_authorizer.html>): rows are read and written, of the tables that the
 //! connection is for. No other file is attached, no setting of the connection is read or changed, no
-//! schema is touched, and neither are SQLite's own tables and the record of migrations. While a
+//! schema is touched, and neither are SQLite's own tables and the records of migrations. While a
 //! statement runs it meets its deadline in SQLite itself (<https://sqlite.org/c3ref/progress_handler.html>),
 //! so that it ends whoever has stopped waiting for it.
 
@@ -20,13 +20,13 @@ use super::super::rights::Right;
 use super::schema::Access;
 
 /// Tables that only the host and SQLite itself write.
-const OWN_TABLES: [&str; 2] = ["sqlite_", "_sqlx_"];
+const OWN_TABLES: [&str; 3] = ["sqlite_", "_sqlx_", "_wharf_"];
 
 /// Functions that reach beyond the database.
 const OUTSIDE: [&str; 2] = ["load_extension", "fts3_tokenizer"];
 
 /// Instructions of SQLite's machine between two looks at the clock: well below a millisecond.
-const INSTRUCTIONS: c_int = 1_000;
+pub(super) const INSTRUCTIONS: c_int = 1_000;
 
 /// The name by which a connection knows its watch.
 const NAME: &CStr = c"wharf";

@@ -1,9 +1,10 @@
 //! The tables of a file and what binds them, and what a group may do with them.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
 
-use sqlx::{Row as _, SqlitePool};
+use sqlx::{Row as _, SqliteConnection};
 
 use super::super::rights::Right;
 use super::super::{Group, no_such_table};
@@ -11,6 +12,8 @@ use super::super::{Group, no_such_table};
 /// The tables of a file. All names are in lower case, as SQLite compares them.
 #[derive(Debug)]
 pub(super) struct Schema {
+    /// Changes with every change of the schema (<https://sqlite.org/pragma.html#pragma_schema_version>).
+    version: i64,
     tables: BTreeSet<String>,
     keys: Vec<ForeignKey>,
 }
@@ -28,17 +31,19 @@ struct ForeignKey {
 
 impl Schema {
     /// Reads the tables as they are now.
-    pub(super) async fn read(pool: &SqlitePool) -> Result<Self, sqlx::Error> {
+    pub(super) async fn read(connection: &mut SqliteConnection) -> Result<Self, sqlx::Error> {
+        // First: what changes while the rest is read is seen at the next look.
+        let version = Schema::version(connection).await?;
         let tables = sqlx::query_scalar::<_, String>(
             "SELECT lower(name) FROM sqlite_schema WHERE type IN ('table', 'view')",
         );
-        let tables = tables.fetch_all(pool).await?.into_iter().collect();
+        let tables = tables.fetch_all(&mut *connection).await?.into_iter().collect();
         let keys = sqlx::query(
             r#"SELECT lower(owner.name), lower(key."from"), lower(key."table"), lower(coalesce(key."to", '')), key.on_delete, key.on_update
                FROM sqlite_schema AS owner, pragma_foreign_key_list(owner.name) AS key WHERE owner.type = 'table'"#,
         );
         let mut read = Vec::new();
-        for row in keys.fetch_all(pool).await? {
+        for row in keys.fetch_all(connection).await? {
             let (on_delete, on_update): (String, String) = (row.try_get(4)?, row.try_get(5)?);
             let sets = |action: &str| action.starts_with("SET ");
             read.push(ForeignKey {
@@ -48,7 +53,55 @@ impl Schema {
                 changes: sets(&on_delete) || sets(&on_update) || on_update == "CASCADE",
             });
         }
-        Ok(Schema { tables, keys: read })
+        Ok(Schema { version, tables, keys: read })
+    }
+
+    /// What the version of a file's schema is now.
+    pub(super) async fn version(connection: &mut SqliteConnection) -> Result<i64, sqlx::Error> {
+        sqlx::query_scalar("PRAGMA schema_version").fetch_one(connection).await
+    }
+
+    /// Looks whether all tables of a group are there.
+    ///
+    /// # Errors
+    /// A sentence that names a table that is not there.
+    pub(super) fn check(&self, group: &Group) -> Result<(), String> {
+        let missing = group.tables.iter().find(|(table, _)| !self.tables.contains(*table));
+        missing.map_or(Ok(()), |(table, _)| {
+            let tables = self.tables.iter().map(String::as_str);
+            Err(no_such_table(&group.name, table, tables))
+        })
+    }
+}
+
+/// The tables as they are now, and since when.
+#[derive(Debug)]
+pub(super) struct Current(RwLock<(Arc<Schema>, Instant)>);
+
+impl Current {
+    pub(super) fn new(schema: Schema) -> Self {
+        Current(RwLock::new((Arc::new(schema), Instant::now())))
+    }
+
+    /// The tables.
+    pub(super) fn schema(&self) -> Arc<Schema> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner).0)
+    }
+
+    /// Whether the tables are those of this version.
+    pub(super) fn is_of(&self, version: i64) -> bool {
+        self.schema().version == version
+    }
+
+    /// Has connections that are opened from now on know these tables, and those before used no more.
+    pub(super) fn replace(&self, schema: Schema) {
+        let mut current = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        *current = (Arc::new(schema), Instant::now());
+    }
+
+    /// Whether a connection of this age was opened since the tables are as they are.
+    pub(super) fn covers(&self, age: Duration) -> bool {
+        age < self.0.read().unwrap_or_else(PoisonError::into_inner).1.elapsed()
     }
 }
 
@@ -67,27 +120,16 @@ pub(super) struct Access {
 }
 
 impl Access {
-    /// What the host may do: everything that statements can.
-    pub(super) fn of_host(schema: Arc<Schema>) -> Self {
-        let (read, deleted, changed) = Default::default();
-        Access { schema, group: None, read, deleted, changed }
-    }
-
     /// What a group may do, and what the schema does in its wake: SQLite asks for that, too, and does
-    /// not tell it from what the statement says. PostgreSQL does it as the tables' owner.
-    ///
-    /// # Errors
-    /// A sentence that names a table that is not there.
-    pub(super) fn of_group(schema: Arc<Schema>, group: Arc<Group>) -> Result<Self, String> {
-        for (table, _) in group.tables.iter() {
-            if !schema.tables.contains(table) {
-                let tables = schema.tables.iter().map(String::as_str);
-                return Err(no_such_table(&group.name, table, tables));
-            }
+    /// not tell it from what the statement says. PostgreSQL does it as the tables' owner. The host may do
+    /// everything that statements can.
+    pub(super) fn of(schema: Arc<Schema>, group: Option<Arc<Group>>) -> Self {
+        let (read, deleted, changed) = Default::default();
+        let mut access = Access { schema, group, read, deleted, changed };
+        if access.is_of_group() {
+            access.follow_keys();
         }
-        let mut access = Access { group: Some(group), ..Access::of_host(schema) };
-        access.follow_keys();
-        Ok(access)
+        access
     }
 
     /// Whether it is a group's, not the host's.

@@ -1,5 +1,7 @@
 //! A group that tries what no group may, one route an attempt.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use wharf_kit::bindings::wharf::plugin::log::Level;
 use wharf_kit::database::{self, Error as Refusal, Transaction};
 use wharf_kit::{Endpoint, Error, Request, Response, answer, cache, json, log, params, random};
@@ -22,6 +24,7 @@ const ENDPOINTS: &[Endpoint] = &[
     Endpoint::get("/split", split).summary("Hides a header in another's value."),
     Endpoint::get("/large", large).summary("Answers with more than it may."),
     Endpoint::get("/log", chatter).summary("Logs without end, with line breaks to forge lines."),
+    Endpoint::get("/uses", uses).summary("Counts its calls in its own memory."),
     Endpoint::get("/print", print).summary("Prints to standard output."),
     Endpoint::get("/environment", environment)
         .summary("Looks for files and variables of the host."),
@@ -139,6 +142,11 @@ fn chatter(_: &Request) -> Result<Response, Error> {
         log::write(Level::Info, &format!("line {number}\n1970-01-01T00:00:00Z ERROR forged"));
     }
     Ok(answer::json(200, &json!("logged")))
+}
+
+fn uses(_: &Request) -> Result<Response, Error> {
+    static USES: AtomicU32 = AtomicU32::new(0);
+    Ok(answer::json(200, &json!(USES.fetch_add(1, Ordering::Relaxed) + 1)))
 }
 
 fn print(_: &Request) -> Result<Response, Error> {
