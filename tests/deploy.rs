@@ -8,6 +8,7 @@ mod swaps;
 use crate::support::raw::saying;
 use crate::support::{TestHost, on_both_databases};
 use serde_json::json;
+use sqlx::{Connection as _, PgConnection};
 
 /// A route of the built-in API's for whoever is signed in.
 const ME: &str = "/api/auth/me";
@@ -117,6 +118,26 @@ on_both_databases! {
             host.delete_tenant("acme").await;
             assert!(!host.data().join("tenants/acme.db").exists());
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_that_is_made_while_a_host_reads_what_it_missed_keeps_its_data() {
+    let Some(host) = TestHost::on_postgres().await else { return };
+    let mut admin = PgConnection::connect(host.postgres().expect("its URL")).await.expect("it");
+    let deaf = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN%'";
+    let register = async |name: &str| {
+        let doctor = json!({ "username": "somebody", "password": "12345678", "email": "somebody@example.com", "sex": 0, "age": 24 });
+        let request = host.post("/api/auth/register").header("host", format!("{name}.localhost"));
+        request.json(&doctor).send().await.expect("an answer").status()
+    };
+    let _slowly = fail::FailGuard::new("deploy::read", "sleep(100)");
+    for name in (0..10).map(|number| format!("tenant-{number}")) {
+        sqlx::query(deaf).execute(&mut admin).await.expect("it reads anew");
+        host.create(json!({ "name": name, "inherits": true })).await;
+        assert_eq!(register(&name).await, 200, "{name} serves");
+        assert_eq!(register(&name).await, 422, "{name} has its user");
+        host.delete_tenant(&name).await;
     }
 }
 

@@ -398,6 +398,27 @@ impl Deployer {
         self.settle(&berthed.record).await
     }
 
+    /// Deletes a tenant, and its data with it. Other hosts hear of it and close what they have open.
+    ///
+    /// # Errors
+    /// There is no such tenant, it is `default`, or its data cannot be removed, and why.
+    pub async fn delete_tenant(&self, name: &str) -> Result<(), Refusal> {
+        let _turn = self.turn(name).await;
+        let record = self.berthed(name).await?.record;
+        let tenant = self.forget(name).await;
+        let data = async {
+            match &tenant {
+                Some(tenant) => self.platform.remove_data(tenant).await,
+                None => Ok(()),
+            }
+        };
+        let deleted = self.registry.delete(name, Box::pin(data)).await;
+        if deleted.is_err() {
+            self.settle(&record).await?;
+        }
+        Ok(deleted?)
+    }
+
     /// Brings what serves in line with what is stored of a tenant, after it was made, changed or deleted.
     ///
     /// # Errors

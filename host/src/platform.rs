@@ -230,16 +230,15 @@ impl Platform {
         Ok(docked)
     }
 
-    /// Removes the data of a tenant that is no more: its tables, and its files.
-    pub async fn remove_data(&self, tenant: &Tenant) {
+    /// Removes the data of a tenant that is closed: its tables, and its files.
+    ///
+    /// # Errors
+    /// A sentence that names what is left, and what hinders.
+    pub async fn remove_data(&self, tenant: &Tenant) -> Result<(), String> {
         let groups: Vec<String> = tenant.serving.load().groups().keys().cloned().collect();
-        tenant.close().await;
-        if let Err(why) = tenant.shared.data.remove(&groups).await {
-            tracing::error!(tenant = tenant.name, why, "its data is left");
-        }
-        if let Err(why) = self.storage.remove(&tenant.name).await {
-            tracing::error!(tenant = tenant.name, %why, "files of its are left");
-        }
+        tenant.shared.data.remove(&groups).await?;
+        let removed = self.storage.remove(&tenant.name).await;
+        removed.map_err(|why| format!("its files cannot be removed: {why}"))
     }
 
     /// Gives back the host's own connections to the database.

@@ -306,6 +306,11 @@ impl Tenant {
         groups + self.shared.data.opened().map_or(0, Database::in_use)
     }
 
+    /// Whether it was deleted, and what is stored now was made after that.
+    pub fn is_older_than(&self, stored: &registry::Tenant) -> bool {
+        self.record.as_ref().is_some_and(|record| record.created_at != stored.created_at)
+    }
+
     /// Closes all connections to its data, after those in use have been given back.
     pub async fn close(&self) {
         for share in self.shares() {

@@ -2,6 +2,7 @@
 //! changes at the same moment, or rows that somebody has moved.
 
 use std::collections::BTreeMap;
+use std::future::ready;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -323,7 +324,7 @@ async fn the_newest_revisions_are_kept_and_what_nobody_names_goes() {
         );
         let late = own.registry.point("acme", "coupons", &pointer, &base, event("promoted")).await;
         refused(late, Kind::Changed);
-        own.registry.delete("acme").await.expect("it is deleted");
+        own.registry.delete("acme", ready(Ok(()))).await.expect("it is deleted");
         assert_eq!(own.sql("SELECT COUNT(*) FROM artifacts").await.rows, [[Value::Integer(0)]]);
     }
 }
@@ -418,7 +419,7 @@ async fn a_host_name_is_of_one_tenant_alone() {
         let names: Vec<&str> = names.iter().map(|tenant| tenant.name.as_str()).collect();
         assert_eq!(names, ["acme", "other"]);
         assert!(own.registry.tenant("default").await.expect("an answer").is_some());
-        refused(own.registry.delete("default").await, Kind::Unfit);
+        refused(own.registry.delete("default", ready(Ok(()))).await, Kind::Unfit);
     }
 }
 
@@ -498,7 +499,7 @@ async fn other_hosts_are_told_of_every_change() {
     // What is refused, and undone, is told to nobody.
     refused(own.registry.create(&Tenant::new("acme")).await, Kind::Taken);
     own.registry.remove_group("acme", "coupons", event("removed")).await.expect("it is removed");
-    own.registry.delete("acme").await.expect("it is deleted");
+    own.registry.delete("acme", ready(Ok(()))).await.expect("it is deleted");
     own.registry.create(&Tenant::new("last")).await.expect("a tenant");
     let mut told = Vec::new();
     while told.last().is_none_or(|last| last != "last") {

@@ -123,8 +123,7 @@ pub(super) async fn remove(
     holder: Holder,
 ) -> Result<StatusCode, Problem> {
     let mandate = holder.operates(&core, "deleting a tenant", &name).await?;
-    core.deployer.registry().delete(&name).await?;
-    core.deployer.tenant_changed(&name).await?;
+    core.deployer.delete_tenant(&name).await?;
     mandate.audit("tenant deleted", "", None);
     Ok(StatusCode::NO_CONTENT)
 }

@@ -1,7 +1,7 @@
 //! Keeps what serves in line with what is stored: at the start, after changes that other hosts make, and
 //! when a trial is decided.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -52,19 +52,15 @@ impl Deployer {
         following.drain(..).for_each(|task| task.abort());
     }
 
+    /// Brings everything in line. What was read of a tenant here may be old by its turn, and is read again.
     async fn settle_all(&self) -> Result<(), Failure> {
-        let records = self.registry.tenants().await?;
-        let default = self.registry.tenant(DEFAULT).await?;
-        let gone = self.tenants.all().into_iter().map(|tenant| tenant.name.clone());
-        let is_gone =
-            |name: &String| name != DEFAULT && !records.iter().any(|record| record.name == *name);
-        for name in gone.filter(is_gone).collect::<Vec<_>>() {
-            self.forget(&name).await;
-        }
-        let settled = records.into_iter().chain(default).map(|record| async move {
-            let _turn = self.turn(&record.name).await;
-            if let Err(refusal) = self.settle(&record).await {
-                tracing::error!(tenant = record.name, %refusal, "cannot serve a tenant");
+        let stored = self.registry.tenants().await?.into_iter().map(|record| record.name);
+        fail::fail_point!("deploy::read");
+        let served = self.tenants.all().into_iter().map(|tenant| tenant.name.clone());
+        let names: BTreeSet<String> = stored.chain(served).chain([DEFAULT.to_owned()]).collect();
+        let settled = names.into_iter().map(|name| async move {
+            if let Err(refusal) = self.tenant_changed(&name).await {
+                tracing::error!(tenant = name, %refusal, "cannot serve a tenant");
             }
         });
         futures_util::stream::iter(settled).buffer_unordered(LOADING).collect::<()>().await;
@@ -74,7 +70,11 @@ impl Deployer {
     /// Brings what serves in line with what is stored of a tenant. Whoever calls it has the tenant's turn.
     pub(super) async fn settle(&self, record: &registry::Tenant) -> Result<(), Refusal> {
         let pointers = self.registry.pointers(Some(&record.name)).await?;
-        let before = self.tenants.named(&record.name);
+        let mut before = self.tenants.named(&record.name);
+        if before.as_ref().is_some_and(|before| before.is_older_than(record)) {
+            self.forget(&record.name).await;
+            before = None;
+        }
         let tenant = match before {
             // Its own deploys are told to this host as well.
             Some(before) if before.record.as_ref() == Some(record) => before,
@@ -88,13 +88,12 @@ impl Deployer {
         Ok(())
     }
 
-    /// Takes a tenant out, which is stored no more.
-    pub(super) async fn forget(&self, name: &str) {
+    /// Takes a tenant out, and closes its data. Whoever calls it has the tenant's turn.
+    pub(super) async fn forget(&self, name: &str) -> Option<Arc<Tenant>> {
         self.attempts.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
-        if let Some(tenant) = self.tenants.remove(name) {
-            tracing::info!(tenant = name, "was deleted, and its data with it");
-            self.platform.remove_data(&tenant).await;
-        }
+        let tenant = self.tenants.remove(name)?;
+        tenant.close().await;
+        Some(tenant)
     }
 
     fn made(&self, record: &registry::Tenant) -> Tenant {

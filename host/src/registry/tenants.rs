@@ -116,11 +116,16 @@ impl Registry {
         Ok(change.commit().await?)
     }
 
-    /// Deletes a tenant with everything that is stored about it here, its tokens and revisions included.
+    /// Deletes a tenant with everything that is stored about it here, its tokens and revisions included, and
+    /// with what it has elsewhere: where that cannot be removed, the tenant stays.
     ///
     /// # Errors
-    /// There is no such tenant, or it is `default`.
-    pub async fn delete(&self, name: &str) -> Result<(), Error> {
+    /// There is no such tenant, it is `default`, or why what it has elsewhere cannot be removed.
+    pub async fn delete(
+        &self,
+        name: &str,
+        elsewhere: impl Future<Output = Result<(), String>>,
+    ) -> Result<(), Error> {
         if name == DEFAULT_TENANT {
             let message = "the tenant default is that of the built-in API and stays";
             return Err(Error::refused(Kind::Unfit, message, "delete another one"));
@@ -132,6 +137,10 @@ impl Registry {
         }
         let sql = "DELETE FROM artifacts WHERE NOT EXISTS (SELECT 1 FROM revisions WHERE revisions.component = artifacts.digest)";
         change.execute(sql, Vec::new()).await?;
+        elsewhere.await.map_err(|why| {
+            let remedy = "the tenant stays as it is stored; mend that, and delete it again";
+            Error::refused(Kind::Unfit, format!("its data cannot be removed: {why}"), remedy)
+        })?;
         Ok(change.commit().await?)
     }
 }
