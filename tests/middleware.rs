@@ -9,7 +9,7 @@ use serde_json::{Value as Json, json};
 use wharf::{Clock, Config, Host};
 
 use crate::support::serving::{Serving, serve};
-use crate::support::{Answer, Ask as _, START, TestHost, guests};
+use crate::support::{Answer, Ask as _, START, TestHost, guests, settings};
 
 /// Groups that wrap, one that calls, one that does neither, and the built-in ones that sign users in.
 fn components() -> PathBuf {
@@ -196,14 +196,7 @@ async fn a_host_does_not_start_with_a_middleware_that_is_none() {
         (&many, ["9 groups", "8 at most"]),
     ] {
         let folder = tempfile::tempdir().expect("a folder");
-        let mut config = Config {
-            listen: ([127, 0, 0, 1], 0).into(),
-            data: folder.path().join("data"),
-            cache: Some(guests::cache()),
-            components: components(),
-            program: guests::program(),
-            ..Config::default()
-        };
+        let mut config = settings(folder.path(), components());
         wrap(&mut config, &[("relay", middleware)]);
         let refused = Host::start(config, Clock::manual(START)).await.err().expect("it is refused");
         assert!(words.iter().all(|word| refused.contains(word)), "{refused}");

@@ -13,7 +13,7 @@ pub mod socket;
 pub mod tools;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -65,6 +65,21 @@ macro_rules! on_both_databases {
 }
 pub(crate) use on_both_databases;
 
+/// Settings of a host of one test's own: with its data in a folder, and on ports that nobody else has.
+pub fn settings(folder: &Path, components: PathBuf) -> Config {
+    Config {
+        listen: ANY_PORT,
+        data: folder.join("data"),
+        cache: Some(guests::cache()),
+        components,
+        program: guests::program(),
+        admin: admin::Config { listen: Some(ANY_PORT), ..admin::Config::default() },
+        admin_password: Some(ADMIN_PASSWORD.into()),
+        captcha_reveal: true,
+        ..Config::default()
+    }
+}
+
 /// A host of one test's own.
 pub struct TestHost {
     host: Option<Host>,
@@ -91,17 +106,7 @@ impl TestHost {
     /// A host with settings of its own, on SQLite unless they say otherwise.
     pub async fn with(change: impl FnOnce(&mut Config)) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let mut config = Config {
-            listen: ANY_PORT,
-            data: folder.path().join("data"),
-            cache: Some(guests::cache()),
-            components: guests::built_in(),
-            program: guests::program(),
-            admin: admin::Config { listen: Some(ANY_PORT), ..admin::Config::default() },
-            admin_password: Some(ADMIN_PASSWORD.into()),
-            captcha_reveal: true,
-            ..Config::default()
-        };
+        let mut config = settings(folder.path(), guests::built_in());
         change(&mut config);
         let clock = Clock::manual(START);
         let host = Host::start(config.clone(), clock.clone()).await.expect("the host starts");

@@ -5,18 +5,12 @@ use std::path::Path;
 use wharf::{Clock, Config, Host};
 
 use super::{hostile, hostile_on_both, told};
-use crate::support::{TestHost, guests, postgres};
+use crate::support::{TestHost, guests, postgres, settings};
 
 /// Starts a host on the hostile guest with this manifest and says why it does not start.
 async fn refused(manifest: Option<&str>, change: impl FnOnce(&mut Config)) -> String {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let mut config = Config {
-        listen: "127.0.0.1:0".parse().expect("an address"),
-        data: folder.path().join("data"),
-        cache: Some(guests::cache()),
-        components: components(folder.path(), manifest),
-        ..Config::default()
-    };
+    let mut config = settings(folder.path(), components(folder.path(), manifest));
     change(&mut config);
     match Host::start(config, Clock::manual(0)).await {
         Ok(_) => panic!("the host starts"),
