@@ -5,6 +5,7 @@ mod full;
 
 use std::time::{Duration, Instant};
 
+use reqwest::StatusCode;
 use reqwest::multipart::{Form, Part};
 use sqlx::{Connection as _, Executor as _, PgConnection, SqliteConnection};
 
@@ -216,6 +217,30 @@ async fn a_lock_that_stays_is_waited_for_once() {
     until_done(async || add_address(&host, &token, "after").await).await;
     assert_eq!(readiness(&host).await, (200, "ready".into()));
     assert_eq!(addresses(&host, &token).await.data()["total"], 1);
+}
+
+/// Whoever has just written has proved that the lock can be had.
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_write_that_waited_for_the_lock_the_next_is_not_refused() {
+    let host = TestHost::on_sqlite().await;
+    let token = host.user("customer").await;
+    let file = host.data().join("tenants/default.db");
+    let mut other =
+        SqliteConnection::connect(file.to_str().expect("UTF-8")).await.expect("the file");
+    for _ in 0..5 {
+        other.execute("BEGIN IMMEDIATE").await.expect("the lock is free");
+        let waits = async {
+            let waited = add_address(&host, &token, "waits").await;
+            let next = add_address(&host, &token, "next").await;
+            (waited.status, next.status)
+        };
+        let noticed = async {
+            while readiness(&host).await.1 != "reads only" {}
+            other.execute("ROLLBACK").await.expect("the lock is given back");
+        };
+        let (answered, ()) = tokio::join!(waits, noticed);
+        assert_eq!(answered, (StatusCode::OK, StatusCode::OK));
+    }
 }
 
 /// Files and folders that nobody may change, root included, until this is dropped.

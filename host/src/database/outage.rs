@@ -6,7 +6,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -55,6 +55,8 @@ pub(super) struct Outage {
     declared: Notify,
     /// Whether the last write failed for want of room or of the right to write.
     unwritable: AtomicBool,
+    /// How many writes went well: a lock that changes hands is not one that somebody keeps.
+    writes: AtomicU64,
 }
 
 impl Outage {
@@ -66,6 +68,7 @@ impl Outage {
             looking: AtomicBool::default(),
             declared: Notify::new(),
             unwritable: AtomicBool::default(),
+            writes: AtomicU64::default(),
         })
     }
 
@@ -111,6 +114,10 @@ impl Outage {
 
     /// Learns that something was written.
     pub(super) fn written(&self) {
+        self.writes.fetch_add(1, Ordering::Relaxed);
+        if self.state() == State::Locked {
+            self.found(State::Usable);
+        }
         if self.unwritable.load(Ordering::Relaxed) && self.unwritable.swap(false, Ordering::Relaxed)
         {
             tracing::info!(database = %self.name, "can be written to again");
@@ -148,8 +155,12 @@ impl Outage {
 /// Looks until the database can be used, or nobody uses it any more.
 async fn look(outage: Weak<Outage>) {
     while let Some(outage) = outage.upgrade() {
+        let before = outage.writes.load(Ordering::Relaxed);
         let looked = tokio::time::timeout(ANSWER, (outage.probe)()).await;
-        let state = looked.unwrap_or(State::Away);
+        let state = match looked.unwrap_or(State::Away) {
+            State::Locked if outage.writes.load(Ordering::Relaxed) != before => State::Usable,
+            state => state,
+        };
         outage.found(state);
         if state == State::Usable {
             outage.looking.store(false, Ordering::Release);
