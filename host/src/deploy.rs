@@ -404,15 +404,10 @@ impl Deployer {
     /// There is no such tenant, it is `default`, or its data cannot be removed, and why.
     pub async fn delete_tenant(&self, name: &str) -> Result<(), Refusal> {
         let _turn = self.turn(name).await;
-        let record = self.berthed(name).await?.record;
-        let tenant = self.forget(name).await;
-        let data = async {
-            match &tenant {
-                Some(tenant) => self.platform.remove_data(tenant).await,
-                None => Ok(()),
-            }
-        };
-        let deleted = self.registry.delete(name, Box::pin(data)).await;
+        let Berthed { record, tenant } = self.berthed(name).await?;
+        self.forget(name).await;
+        let data = Box::pin(self.platform.remove_data(&tenant));
+        let deleted = self.registry.delete(name, data).await;
         if deleted.is_err() {
             self.settle(&record).await?;
         }

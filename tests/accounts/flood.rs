@@ -147,7 +147,7 @@ async fn sign_ups_and_changes_of_passwords_are_bounded_as_well() {
         ("newPassword_confirmation", "secret-2"),
     ];
     let doctor = serde_json::json!({ "username": "demo", "password": "12345678", "email": "a@example.com", "sex": 0, "age": 24 });
-    // One of them always has the only thread, as soon as none of the others can have had it before.
+    // They come one after the other: once somebody is refused, one of them has the only thread.
     let slow = async {
         loop {
             host.login("slowuser", "wrong-password").await;

@@ -70,14 +70,13 @@ impl Deployer {
     /// Brings what serves in line with what is stored of a tenant. Whoever calls it has the tenant's turn.
     pub(super) async fn settle(&self, record: &registry::Tenant) -> Result<(), Refusal> {
         let pointers = self.registry.pointers(Some(&record.name)).await?;
-        let mut before = self.tenants.named(&record.name);
-        if before.as_ref().is_some_and(|before| before.is_older_than(record)) {
-            self.forget(&record.name).await;
-            before = None;
-        }
-        let tenant = match before {
+        let tenant = match self.tenants.named(&record.name) {
             // Its own deploys are told to this host as well.
             Some(before) if before.record.as_ref() == Some(record) => before,
+            Some(before) if before.is_older_than(record) => {
+                self.forget(&record.name).await;
+                Arc::new(self.made(record))
+            }
             Some(before) => Arc::new(self.changed(record, &before)),
             None => Arc::new(self.made(record)),
         };
@@ -89,11 +88,11 @@ impl Deployer {
     }
 
     /// Takes a tenant out, and closes its data. Whoever calls it has the tenant's turn.
-    pub(super) async fn forget(&self, name: &str) -> Option<Arc<Tenant>> {
+    pub(super) async fn forget(&self, name: &str) {
         self.attempts.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
-        let tenant = self.tenants.remove(name)?;
-        tenant.close().await;
-        Some(tenant)
+        if let Some(tenant) = self.tenants.remove(name) {
+            tenant.close().await;
+        }
     }
 
     fn made(&self, record: &registry::Tenant) -> Tenant {
