@@ -380,7 +380,11 @@ impl Issuer {
         if claims.iat < 0 || claims.iat > claims.nbf || claims.nbf >= claims.exp {
             return Err(Rejection::Malformed);
         }
-        let user = claims.sub.parse().map_err(|_| Rejection::Malformed)?;
+        let user: i64 = claims.sub.parse().map_err(|_| Rejection::Malformed)?;
+        // One spelling for each user, as this issuer writes it: no `+7`, no `007`.
+        if user.to_string() != claims.sub {
+            return Err(Rejection::Malformed);
+        }
         let id = claims.jti.parse().map_err(|()| Rejection::Malformed)?;
         let family = claims.family.as_ref().map_or(Ok(id), |family| family.parse());
         let family = family.map_err(|()| Rejection::Malformed)?;
