@@ -144,7 +144,9 @@ fn a_capability_knows_no_other_and_nothing_of_http() {
 #[test]
 fn host_and_components_meet_in_the_wit_package_alone() {
     for (file, code) in sources("host/src") {
-        assert!(!names(&code, "wharf_kit"), "host/src/{file} names the kit");
+        for name in ["wharf_kit", "wharf_realms"] {
+            assert!(!names(&code, name), "host/src/{file} names {name}");
+        }
     }
     for (file, code) in sources("components") {
         for name in ["wharf::", "wasmtime", "sqlx", "hyper", "host/src"] {
@@ -156,6 +158,18 @@ fn host_and_components_meet_in_the_wit_package_alone() {
             );
         }
     }
+}
+
+/// It is for everybody's components, as a crate that is published would be.
+#[test]
+fn the_kit_knows_nothing_of_the_realms_that_the_built_in_groups_serve() {
+    for (file, code) in sources("components/kit") {
+        for name in ["wharf_realms", "STORE", "CLINIC", "CONSOLE", "clinic", "console"] {
+            assert!(!names(&code, name), "components/kit/{file} names {name}");
+        }
+    }
+    let manifest = std::fs::read_to_string(root().join("components/kit/Cargo.toml"));
+    assert!(!manifest.expect("a manifest").contains("realms"), "the kit depends on realms");
 }
 
 #[test]

@@ -1,9 +1,9 @@
-//! What must hold for any input that a guest's kit reads: run on random bytes by `fuzz/guests`, and on the
+//! What must hold for any input that a guest's crates read: run on random bytes by `fuzz/guests`, and on the
 //! files of `fuzz/corpus` by `cargo test`.
 
 use memchr::memmem;
-use wharf_kit::media::Kind;
 use wharf_kit::{Input, Value};
+use wharf_realms::media::Kind;
 
 /// The content types that a client may name; the first byte of the bytes chooses.
 const KINDS: [&str; 5] = [

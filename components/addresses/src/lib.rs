@@ -1,14 +1,16 @@
 //! `addresses`: where users of the realm `store` have things sent.
 
 use wharf_kit::database::{self, Row, Value as Parameter};
-use wharf_kit::page::Page;
-use wharf_kit::store::{STORE, caller, check, column, date, done, failed, optional_date, written};
-use wharf_kit::validate::Rule::Required;
-use wharf_kit::validate::{Field, field};
 use wharf_kit::{
     Endpoint, Error, Input, Map, Parameter as Documented, Request, Response, Value, clock, json,
     params, required,
 };
+use wharf_realms::page::Page;
+use wharf_realms::store::{
+    STORE, caller, check, column, date, done, failed, optional_date, written,
+};
+use wharf_realms::validate::Rule::Required;
+use wharf_realms::validate::{Field, field};
 
 wharf_kit::export!(ENDPOINTS);
 

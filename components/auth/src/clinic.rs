@@ -1,15 +1,16 @@
 //! The realm `clinic`: e-mail addresses, flat bodies, HTTP's own statuses.
 
-use wharf_kit::clinic::{CLINIC, Errors, caller, message, taken, user};
 use wharf_kit::database::{self, Row, Transaction};
-use wharf_kit::store::DISABLED;
 use wharf_kit::tokens::{Subject, Token};
-use wharf_kit::validate::Rule::{Between, Email, Integer, Max, Min, Plain, Required};
-use wharf_kit::validate::{Field, field};
 use wharf_kit::{
-    Endpoint, Error, Input, Request, Response, account, answer, clock, json, params, passwords,
-    throttle, tokens,
+    Endpoint, Error, Input, Request, Response, answer, clock, json, params, passwords, throttle,
+    tokens,
 };
+use wharf_realms::account;
+use wharf_realms::clinic::{CLINIC, Errors, caller, message, taken, user};
+use wharf_realms::store::DISABLED;
+use wharf_realms::validate::Rule::{Between, Email, Integer, Max, Min, Plain, Required};
+use wharf_realms::validate::{Field, field};
 
 pub(super) const ENDPOINTS: &[Endpoint] = &[
     Endpoint::post("/api/auth/logout", logout)

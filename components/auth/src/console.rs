@@ -1,15 +1,16 @@
 //! The realm `console`: nicknames, captchas, portraits, and an admin who lets new users in.
 
-use wharf_kit::console::{self, CONSOLE, Field, check, done, refused};
 use wharf_kit::database::{self, Transaction};
-use wharf_kit::media::{self, Kind, Refusal};
-use wharf_kit::store::DISABLED;
 use wharf_kit::tokens::Subject;
-use wharf_kit::validate::Rule::{Alphanumeric, Length, Max, Same};
 use wharf_kit::{
-    Endpoint, Error, File, Parameter, Request, Response, Value, account, blobs, captcha, chance,
-    clock, day, file, json, params, passwords, required, throttle, tokens,
+    Endpoint, Error, File, Parameter, Request, Response, Value, blobs, chance, clock, file, json,
+    params, passwords, required, throttle, tokens,
 };
+use wharf_realms::console::{self, CONSOLE, Field, check, done, refused};
+use wharf_realms::media::{self, Kind, Refusal};
+use wharf_realms::store::DISABLED;
+use wharf_realms::validate::Rule::{Alphanumeric, Length, Max, Same};
+use wharf_realms::{account, captcha, day};
 
 pub(super) const ENDPOINTS: &[Endpoint] = &[
     console::put("/signUp", sign_up)

@@ -66,5 +66,5 @@ fn not_found(request: &Request) -> Result<Response, Error> {
     if path == "/api" || path.starts_with("/api/") {
         return Ok(answer::json(404, &json!({ "message": "" })));
     }
-    Ok(wharf_kit::console::not_found(request))
+    Ok(wharf_realms::console::not_found(request))
 }

@@ -1,8 +1,8 @@
 //! Which realm a request is for, where two have the same method and path: told by what it carries.
 
-use wharf_kit::clinic::CLINIC;
-use wharf_kit::store::STORE;
 use wharf_kit::{Input, Request, settings};
+use wharf_realms::clinic::CLINIC;
+use wharf_realms::store::STORE;
 
 /// The realms that share routes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

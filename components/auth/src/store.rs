@@ -1,17 +1,18 @@
 //! The realm `store`: usernames, captchas, the `{data, code, msg}` envelope.
 
 use wharf_kit::database::{self, Row, Transaction};
-use wharf_kit::store::{
+use wharf_kit::tokens::{Subject, Token};
+use wharf_kit::{
+    Endpoint, Error, Input, Request, Response, Value, clock, json, optional, params, passwords,
+    settings, throttle, tokens,
+};
+use wharf_realms::store::{
     self, Code, DISABLED, STORE, USER, caller, check, date, done, envelope, envelope_with, failed,
     user, written,
 };
-use wharf_kit::tokens::{Subject, Token};
-use wharf_kit::validate::Rule::{AlphaDash, Alphanumeric, Confirmed, Min, Required, Same, Text};
-use wharf_kit::validate::{Field, field};
-use wharf_kit::{
-    Endpoint, Error, Input, Request, Response, Value, account, captcha, clock, json, optional,
-    params, passwords, settings, throttle, tokens,
-};
+use wharf_realms::validate::Rule::{AlphaDash, Alphanumeric, Confirmed, Min, Required, Same, Text};
+use wharf_realms::validate::{Field, field};
+use wharf_realms::{account, captcha};
 
 pub(super) const ENDPOINTS: &[Endpoint] = &[
     Endpoint::get("/api/response_code", response_code)

@@ -2,8 +2,9 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use wharf_kit::console::{self, CONSOLE, done};
-use wharf_kit::{Endpoint, Error, Request, Response, captcha, chance, json};
+use wharf_kit::{Endpoint, Error, Request, Response, chance, json};
+use wharf_realms::captcha;
+use wharf_realms::console::{self, CONSOLE, done};
 
 use crate::picture::{self, Size};
 use crate::{code, reveal, seed};

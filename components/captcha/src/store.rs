@@ -3,8 +3,9 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use wharf_kit::chance::{self, LETTERS_AND_DIGITS};
-use wharf_kit::store::{STORE, date, done};
-use wharf_kit::{Endpoint, Error, Request, Response, captcha, clock, json, optional, throttle};
+use wharf_kit::{Endpoint, Error, Request, Response, clock, json, optional, throttle};
+use wharf_realms::captcha;
+use wharf_realms::store::{STORE, date, done};
 
 use crate::picture::{self, Size};
 use crate::{code, reveal, seed};

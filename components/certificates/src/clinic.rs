@@ -2,12 +2,12 @@
 
 use wharf_kit::answer::header;
 use wharf_kit::chance::{self, LETTERS_AND_DIGITS};
-use wharf_kit::clinic::{CLINIC, Errors, doctor};
-use wharf_kit::media::{self, Kind, Refusal};
 use wharf_kit::{
     Endpoint, Error, File, Request, Response, Value, answer, blobs, database, file, json, log,
     params, settings,
 };
+use wharf_realms::clinic::{CLINIC, Errors, doctor};
+use wharf_realms::media::{self, Kind, Refusal};
 
 pub(super) const ENDPOINTS: &[Endpoint] = &[
     Endpoint::get("/api/doctor/certificate", download)

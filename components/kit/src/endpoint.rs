@@ -7,7 +7,7 @@ use crate::bindings::wharf::plugin::http;
 use crate::{Error, Request, Response};
 
 /// Answers a request, or says why not.
-pub(crate) type Handler = fn(&Request) -> Result<Response, Error>;
+pub type Handler = fn(&Request) -> Result<Response, Error>;
 
 /// One route and its handler.
 pub struct Endpoint {

@@ -17,31 +17,21 @@
 //!
 //! Linking keeps only the imports that a component calls, and those are what it must be granted.
 
-pub mod account;
 pub mod answer;
 pub mod bindings;
-pub mod captcha;
 pub mod chance;
-pub mod clinic;
-pub mod console;
 pub mod database;
-mod date;
 mod endpoint;
 mod error;
 mod input;
-pub mod media;
 pub mod middleware;
-pub mod page;
 mod request;
-pub mod store;
-pub mod validate;
 
 pub use bindings::wharf::plugin::http::{Identity, Response};
 pub use bindings::wharf::plugin::{
     blobs, cache, clock, log, outbound, passwords, random, settings, throttle, tokens,
 };
-pub use date::{date, day, is_day};
-pub use endpoint::{Endpoint, Parameter, file, handle, optional, required, routes};
+pub use endpoint::{Endpoint, Handler, Parameter, file, handle, optional, required, routes};
 pub use error::Error;
 pub use input::{File, Input, text};
 pub use request::Request;

@@ -1,11 +1,10 @@
 //! `profiles`: who the users of the realm `store` are.
 
 use wharf_kit::database::{self, Row, Value as Parameter};
-use wharf_kit::page::Page;
-use wharf_kit::store::{STORE, caller, column, date, done, failed, written};
-use wharf_kit::{
-    Endpoint, Error, Map, Request, Response, Value, clock, is_day, json, optional, params,
-};
+use wharf_kit::{Endpoint, Error, Map, Request, Response, Value, clock, json, optional, params};
+use wharf_realms::is_day;
+use wharf_realms::page::Page;
+use wharf_realms::store::{STORE, caller, column, date, done, failed, written};
 
 wharf_kit::export!(ENDPOINTS);
 

@@ -1,7 +1,7 @@
 //! The realm `clinic`: doctors about themselves.
 
-use wharf_kit::clinic::{CLINIC, doctor, user};
 use wharf_kit::{Endpoint, Error, Request, Response, answer};
+use wharf_realms::clinic::{CLINIC, doctor, user};
 
 pub(super) const ENDPOINTS: &[Endpoint] = &[Endpoint::get("/api/doctor/me", me)
     .signed_in(CLINIC)

@@ -1,16 +1,16 @@
 //! The realm `console`: users as admins see, change, approve and remove them.
 
 use wharf_kit::answer::header;
-use wharf_kit::console::{
+use wharf_kit::database::{self, Row, Transaction, Value as Column};
+use wharf_kit::{
+    Endpoint, Error, Request, Response, Value, blobs, clock, json, optional, params, tokens,
+};
+use wharf_realms::console::{
     self, ADMIN, CONSOLE, Field, SUPER_ADMIN, USER, admit, check, done, done_as, refused,
 };
-use wharf_kit::database::{self, Row, Transaction, Value as Column};
-use wharf_kit::media::{self, Kind};
-use wharf_kit::validate::Rule::Digits;
-use wharf_kit::{
-    Endpoint, Error, Request, Response, Value, account, blobs, clock, date, json, optional, params,
-    tokens,
-};
+use wharf_realms::media::{self, Kind};
+use wharf_realms::validate::Rule::Digits;
+use wharf_realms::{account, date};
 
 pub(super) const ENDPOINTS: &[Endpoint] = &[
     console::get("/list/user", list)

@@ -1,18 +1,19 @@
 //! The realm `store`: users for admins and for themselves.
 
 use wharf_kit::database::{self, Value as Parameter};
-use wharf_kit::page::Page;
 use wharf_kit::passwords::Verdict;
-use wharf_kit::store::{
+use wharf_kit::{
+    Endpoint, Error, Request, Response, Value, clock, json, optional, params, passwords, required,
+    tokens,
+};
+use wharf_realms::account;
+use wharf_realms::page::Page;
+use wharf_realms::store::{
     Caller, Code, DISABLED, STORE, USER, caller, check, column, done, envelope_with, not_allowed,
     user, written,
 };
-use wharf_kit::validate::Rule::{AlphaDash, Confirmed, Min, Required, Same};
-use wharf_kit::validate::{Field, field};
-use wharf_kit::{
-    Endpoint, Error, Request, Response, Value, account, clock, json, optional, params, passwords,
-    required, tokens,
-};
+use wharf_realms::validate::Rule::{AlphaDash, Confirmed, Min, Required, Same};
+use wharf_realms::validate::{Field, field};
 
 pub(super) const ENDPOINTS: &[Endpoint] = &[
     Endpoint::get("/api/user_info", list)

@@ -2,15 +2,15 @@
 //! for callers without a token; answers that pages of any origin may read; sign-ins that last as long
 //! as they are used.
 
-use serde_json::{Value, json};
+use wharf_kit::answer::header;
+use wharf_kit::bindings::wharf::plugin::http::{Caller as Sender, Identity, Rejection};
+use wharf_kit::{
+    Endpoint, Error, Handler, Request, Response, Value, answer, clock, database, json, params,
+    settings,
+};
 
-use crate::answer::header;
-use crate::bindings::wharf::plugin::http::{Caller as Sender, Identity, Rejection};
-use crate::database;
-use crate::endpoint::Handler;
 use crate::store::DISABLED;
 use crate::validate::Rule;
-use crate::{Endpoint, Error, Request, Response, answer, clock, params, settings};
 
 /// The realm's name.
 pub const CONSOLE: &str = "console";

@@ -1,9 +1,7 @@
 //! Dates as clients of the original systems read them.
 
-use serde_json::Value;
 use time::{Date, Month, OffsetDateTime, UtcOffset};
-
-use crate::{clock, settings};
+use wharf_kit::{Value, clock, settings};
 
 /// A time as clients of a realm read it: `YYYY-MM-DD HH:MM:SS` in the zone that the operator has set for it.
 pub fn date(realm: &str, seconds: i64) -> String {

@@ -1,11 +1,10 @@
 //! The realm `clinic`: bodies without an envelope, HTTP's own statuses, every message of every field.
 
-use serde_json::{Map, Value, json};
+use wharf_kit::database::{self, Row};
+use wharf_kit::{Error, Input, Map, Request, Response, Value, answer, json, params};
 
-use crate::database::{self, Row};
 use crate::store::DISABLED;
 use crate::validate::{Field, Rule};
-use crate::{Error, Input, Request, Response, answer, params};
 
 /// The realm's name.
 pub const CLINIC: &str = "clinic";

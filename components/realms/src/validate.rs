@@ -1,11 +1,8 @@
 //! Rules for inputs. What a broken rule is called is each realm's own business.
 
 use email_address::{EmailAddress, Options};
-use serde_json::Value;
 use unicode_ident::is_xid_continue;
-
-use crate::Input;
-use crate::input::text;
+use wharf_kit::{Input, Value, text};
 
 /// What an input must be. Except for `Required`, a rule holds for an input that is missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -171,7 +168,7 @@ fn is_virtual(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use wharf_kit::json;
 
     use super::*;
 

@@ -1,7 +1,7 @@
 //! What a file is: told by its content, never by what its sender says of it.
 
-use crate::bindings::wharf::plugin::log::{self, Level};
-use crate::{File, blobs};
+use wharf_kit::bindings::wharf::plugin::log::{self, Level};
+use wharf_kit::{File, blobs};
 
 /// Pixels of a picture in each direction.
 const MOST_PIXELS: usize = 16_384;

@@ -1,8 +1,6 @@
 //! Lists in pages, with the members that clients of the original systems read.
 
-use serde_json::{Value, json};
-
-use crate::{Input, Request};
+use wharf_kit::{Input, Request, Value, json};
 
 /// Rows of a page if the client does not say, or says something that is no number.
 const USUAL: i64 = 20;

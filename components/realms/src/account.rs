@@ -1,8 +1,8 @@
 //! What users and their sign-ins have in common in all realms.
 
-use crate::database::{self, Row};
-use crate::passwords::{self, Verdict};
-use crate::{Error, params, throttle};
+use wharf_kit::database::{self, Row};
+use wharf_kit::passwords::{self, Verdict};
+use wharf_kit::{Error, params, throttle};
 
 /// Counts an attempt to sign in as a user of a realm; too many are refused.
 pub fn attempt(realm: &str, name: &str) -> Result<(), Error> {

@@ -1,11 +1,10 @@
 //! The realm `store`: its envelope, its codes, its messages. HTTP's status is 200 for all of these.
 
-use serde_json::{Value, json};
+use wharf_kit::bindings::wharf::plugin::log::{self, Level};
+use wharf_kit::database::{self, Row};
+use wharf_kit::{Error, Input, Request, Response, Value, answer, json, params, text};
 
-use crate::bindings::wharf::plugin::log::{self, Level};
-use crate::database::{self, Row};
 use crate::validate::{Field, Rule};
-use crate::{Error, Input, Request, Response, answer, params, text};
 
 /// The realm's name.
 pub const STORE: &str = "store";

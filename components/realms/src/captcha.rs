@@ -1,6 +1,6 @@
 //! Where captchas wait for their answer: one group draws them, another takes them.
 
-use crate::cache;
+use wharf_kit::cache;
 
 /// Keeps the code of a realm's captcha, for so many seconds.
 pub fn keep(realm: &str, key: &str, code: &str, seconds: u32) {
