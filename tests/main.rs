@@ -13,6 +13,7 @@ mod examples;
 mod hostile;
 mod http;
 mod import;
+mod kit;
 mod languages;
 mod middleware;
 mod migrations;

@@ -144,7 +144,7 @@ fn a_capability_knows_no_other_and_nothing_of_http() {
 #[test]
 fn host_and_components_meet_in_the_wit_package_alone() {
     for (file, code) in sources("host/src") {
-        for name in ["wharf_kit", "wharf_realms"] {
+        for name in ["wharf_kit", "wharf_kit_macros", "wharf_realms"] {
             assert!(!names(&code, name), "host/src/{file} names {name}");
         }
     }
@@ -163,13 +163,33 @@ fn host_and_components_meet_in_the_wit_package_alone() {
 /// It is for everybody's components, as a crate that is published would be.
 #[test]
 fn the_kit_knows_nothing_of_the_realms_that_the_built_in_groups_serve() {
-    for (file, code) in sources("components/kit") {
-        for name in ["wharf_realms", "STORE", "CLINIC", "CONSOLE", "clinic", "console"] {
-            assert!(!names(&code, name), "components/kit/{file} names {name}");
+    for crate_of_it in ["kit", "kit-macros"] {
+        let folder = format!("components/{crate_of_it}");
+        for (file, code) in sources(&folder) {
+            for name in ["wharf_realms", "STORE", "CLINIC", "CONSOLE", "clinic", "console"] {
+                assert!(!names(&code, name), "{folder}/{file} names {name}");
+            }
         }
+        let manifest = std::fs::read_to_string(root().join(&folder).join("Cargo.toml"));
+        assert!(!manifest.expect("a manifest").contains("realms"), "{folder} depends on realms");
     }
-    let manifest = std::fs::read_to_string(root().join("components/kit/Cargo.toml"));
-    assert!(!manifest.expect("a manifest").contains("realms"), "the kit depends on realms");
+}
+
+/// A package of the kit holds what lies in its folder: a link in the repository, and never a copy that differs.
+#[test]
+fn the_kit_carries_the_interfaces_of_the_host() {
+    let files = |folder: &str| -> Vec<(String, String)> {
+        let entries = std::fs::read_dir(root().join(folder)).expect("a folder").flatten();
+        let mut files: Vec<_> = entries
+            .map(|entry| {
+                let name = entry.file_name().to_string_lossy().into_owned();
+                (name, std::fs::read_to_string(entry.path()).expect("a file"))
+            })
+            .collect();
+        files.sort();
+        files
+    };
+    assert_eq!(files("components/kit/wit"), files("wit"));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 #![allow(missing_docs, clippy::pedantic, unsafe_code, reason = "generated from wit/")]
 
 wit_bindgen::generate!({
-    path: "../../wit",
+    path: "wit",
     world: "plugin",
     generate_all,
     pub_export_macro: true,
@@ -12,7 +12,7 @@ wit_bindgen::generate!({
 /// What a component exports that wraps other groups.
 pub mod wrapping {
     wit_bindgen::generate!({
-        path: "../../wit",
+        path: "wit",
         world: "wrapping",
         with: {
             "wharf:plugin/blobs@0.1.0": crate::bindings::wharf::plugin::blobs,

@@ -1,7 +1,10 @@
-//! The tenant's database, with rows whose columns are read by name.
+//! The tenant's database, with rows that become structs, or whose columns are read by name.
+
+mod decode;
 
 use std::rc::Rc;
 
+use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 
 use crate::bindings::wharf::plugin::database as wit;
@@ -18,7 +21,7 @@ impl Error {
 #[macro_export]
 macro_rules! params {
     ($($value:expr),* $(,)?) => {
-        &[$($crate::database::Value::from($value)),*]
+        &[$($crate::database::Value::from($value)),*] as &[$crate::database::Value]
     };
 }
 
@@ -30,6 +33,51 @@ pub fn query(sql: &str, parameters: &[Value]) -> Result<Vec<Row>, Error> {
 /// Runs a statement and returns its first row.
 pub fn query_one(sql: &str, parameters: &[Value]) -> Result<Option<Row>, Error> {
     Ok(query(sql, parameters)?.into_iter().next())
+}
+
+/// Runs a statement and returns its rows as a type: a struct by the names of the columns, a tuple by their order, or
+/// the value of the one column.
+///
+/// ```no_run
+/// # use wharf_kit::prelude::*;
+/// #[derive(Deserialize)]
+/// struct Coupon {
+///     code: String,
+///     percent: i64,
+/// }
+///
+/// # fn main() -> Result<()> {
+/// let sql = "SELECT code, percent FROM coupons WHERE percent >= $1 ORDER BY code LIMIT 100";
+/// let coupons: Vec<Coupon> = database::query_as(sql, params![50])?;
+/// let total: Option<i64> = database::query_one_as("SELECT COUNT(*) FROM coupons", params![])?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+/// What the database says; [`Error::Failed`], which names the column, if one is missing or of another type.
+pub fn query_as<T: DeserializeOwned>(sql: &str, parameters: &[Value]) -> Result<Vec<T>, Error> {
+    typed(&wit::query(sql, parameters)?)
+}
+
+/// Runs a statement and returns its first row as a type, as [`query_as`].
+///
+/// # Errors
+/// As those of [`query_as`].
+pub fn query_one_as<T: DeserializeOwned>(
+    sql: &str,
+    parameters: &[Value],
+) -> Result<Option<T>, Error> {
+    first(&wit::query(sql, parameters)?)
+}
+
+/// Runs a statement that always returns a row, such as INSERT … RETURNING or SELECT COUNT(*), as a type, as
+/// [`query_as`].
+///
+/// # Errors
+/// As those of [`query_as`]; [`Error::Failed`] if there is no row.
+pub fn query_row_as<T: DeserializeOwned>(sql: &str, parameters: &[Value]) -> Result<T, Error> {
+    made(query_one_as(sql, parameters)?)
 }
 
 /// Runs a statement and returns how many rows it changed.
@@ -49,6 +97,42 @@ impl Transaction {
     /// As [`query_one`], within the transaction.
     pub fn query_one(&self, sql: &str, parameters: &[Value]) -> Result<Option<Row>, Error> {
         Ok(rows(self.0.query(sql, parameters)?).into_iter().next())
+    }
+
+    /// As [`query_as`], within the transaction.
+    ///
+    /// # Errors
+    /// As those of [`query_as`].
+    pub fn query_as<T: DeserializeOwned>(
+        &self,
+        sql: &str,
+        parameters: &[Value],
+    ) -> Result<Vec<T>, Error> {
+        typed(&self.0.query(sql, parameters)?)
+    }
+
+    /// As [`query_one_as`], within the transaction.
+    ///
+    /// # Errors
+    /// As those of [`query_as`].
+    pub fn query_one_as<T: DeserializeOwned>(
+        &self,
+        sql: &str,
+        parameters: &[Value],
+    ) -> Result<Option<T>, Error> {
+        first(&self.0.query(sql, parameters)?)
+    }
+
+    /// As [`query_row_as`], within the transaction.
+    ///
+    /// # Errors
+    /// As those of [`query_row_as`].
+    pub fn query_row_as<T: DeserializeOwned>(
+        &self,
+        sql: &str,
+        parameters: &[Value],
+    ) -> Result<T, Error> {
+        made(self.query_one_as(sql, parameters)?)
     }
 
     /// As [`execute`], within the transaction.
@@ -112,9 +196,52 @@ fn rows(found: wit::Rows) -> Vec<Row> {
     found.rows.into_iter().map(|values| Row { columns: Rc::clone(&columns), values }).collect()
 }
 
-impl From<i64> for Value {
-    fn from(value: i64) -> Self {
-        Value::Integer(value)
+fn typed<T: DeserializeOwned>(found: &wit::Rows) -> Result<Vec<T>, Error> {
+    found.rows.iter().map(|row| decode::row(&found.columns, row)).collect()
+}
+
+fn first<T: DeserializeOwned>(found: &wit::Rows) -> Result<Option<T>, Error> {
+    found.rows.first().map(|row| decode::row(&found.columns, row)).transpose()
+}
+
+fn made<T>(row: Option<T>) -> Result<T, Error> {
+    row.ok_or_else(|| Error::Failed("the statement returned no row".to_owned()))
+}
+
+/// Integers that 64 bits with a sign hold.
+macro_rules! integers {
+    ($($of:ty),*) => {$(
+        impl From<$of> for Value {
+            fn from(value: $of) -> Self {
+                Value::Integer(value.into())
+            }
+        }
+    )*};
+}
+
+integers!(i8, i16, i32, i64, u8, u16, u32);
+
+impl From<bool> for Value {
+    fn from(value: bool) -> Self {
+        Value::Boolean(value)
+    }
+}
+
+impl From<f64> for Value {
+    fn from(value: f64) -> Self {
+        Value::Float(value)
+    }
+}
+
+impl From<Vec<u8>> for Value {
+    fn from(value: Vec<u8>) -> Self {
+        Value::Blob(value)
+    }
+}
+
+impl From<&[u8]> for Value {
+    fn from(value: &[u8]) -> Self {
+        Value::Blob(value.to_vec())
     }
 }
 
@@ -133,6 +260,12 @@ impl From<String> for Value {
 impl From<&String> for Value {
     fn from(value: &String) -> Self {
         Value::Text(value.clone())
+    }
+}
+
+impl<T: Clone + Into<Value>> From<&Option<T>> for Value {
+    fn from(value: &Option<T>) -> Self {
+        value.clone().into()
     }
 }
 

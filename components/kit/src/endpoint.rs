@@ -1,12 +1,11 @@
 //! A group's table: each line is a route, what is told about it, and its handler.
 
-use crate::bindings::exports::wharf::plugin::handler::{
-    self, Access, Kind, Place, Route, Throttle,
-};
+use crate::bindings::exports::wharf::plugin::handler::{self, Access, Route, Throttle};
 use crate::bindings::wharf::plugin::http;
+use crate::parameter::{Kind, Parameter, Place};
 use crate::{Error, Request, Response};
 
-/// Answers a request, or says why not.
+/// What answers a request, or says why not.
 pub type Handler = fn(&Request) -> Result<Response, Error>;
 
 /// One route and its handler.
@@ -21,30 +20,14 @@ pub struct Endpoint {
     body_limit: Option<fn() -> u32>,
     tag: &'static str,
     summary: &'static str,
+    described: fn() -> Vec<Parameter>,
     parameters: &'static [Parameter],
 }
 
-/// An input of a route. Parameters of the path are read from its template.
-pub struct Parameter {
-    name: &'static str,
-    required: bool,
-    file: bool,
-    description: &'static str,
-}
-
-/// An input without which the request is refused.
-pub const fn required(name: &'static str, description: &'static str) -> Parameter {
-    Parameter { name, required: true, file: false, description }
-}
-
-/// An input that may be missing.
-pub const fn optional(name: &'static str, description: &'static str) -> Parameter {
-    Parameter { name, required: false, file: false, description }
-}
-
-/// A file without which the request is refused.
-pub const fn file(name: &'static str, description: &'static str) -> Parameter {
-    Parameter { name, required: true, file: true, description }
+/// A function that an attribute such as [`get`](crate::get) has given a route.
+pub trait Handles {
+    /// The route, and how the function is called.
+    const ENDPOINT: Endpoint;
 }
 
 impl Endpoint {
@@ -61,6 +44,11 @@ impl Endpoint {
     /// A PUT route.
     pub const fn put(path: &'static str, handler: Handler) -> Self {
         Endpoint::new("PUT", path, handler)
+    }
+
+    /// A PATCH route.
+    pub const fn patch(path: &'static str, handler: Handler) -> Self {
+        Endpoint::new("PATCH", path, handler)
     }
 
     /// A DELETE route.
@@ -90,6 +78,7 @@ impl Endpoint {
             body_limit: None,
             tag: "",
             summary: "",
+            described: Vec::new,
             parameters: &[],
         }
     }
@@ -137,27 +126,19 @@ impl Endpoint {
         Endpoint { summary, ..self }
     }
 
-    /// What it reads from the merged input.
+    /// What the types say that it reads; asked for once, when the component is deployed.
+    #[must_use]
+    pub const fn described(self, described: fn() -> Vec<Parameter>) -> Self {
+        Endpoint { described, ..self }
+    }
+
+    /// What it reads besides.
     #[must_use]
     pub const fn parameters(self, parameters: &'static [Parameter]) -> Self {
         Endpoint { parameters, ..self }
     }
 
     fn route(&self) -> Route {
-        let input = |parameter: &Parameter| handler::Parameter {
-            name: parameter.name.to_owned(),
-            place: if parameter.file { Place::File } else { Place::Input },
-            kind: if parameter.file { Kind::Binary } else { Kind::Text },
-            required: parameter.required,
-            description: parameter.description.to_owned(),
-        };
-        let in_path = names(self.path).map(|name| handler::Parameter {
-            name: name.to_owned(),
-            place: Place::Path,
-            kind: Kind::Text,
-            required: true,
-            description: String::new(),
-        });
         Route {
             method: self.method.to_owned(),
             path: self.path.to_owned(),
@@ -169,9 +150,30 @@ impl Endpoint {
             throttle: if self.unlimited { Throttle::Unlimited } else { Throttle::Usual },
             tag: self.tag.to_owned(),
             summary: self.summary.to_owned(),
-            parameters: in_path.chain(self.parameters.iter().map(input)).collect(),
+            parameters: self.all_parameters(),
             body_limit: self.body_limit.map(|limit| limit()),
         }
+    }
+
+    /// Those of the path, by its template, then the others.
+    fn all_parameters(&self) -> Vec<handler::Parameter> {
+        let (typed, mut others): (Vec<_>, Vec<_>) =
+            (self.described)().into_iter().partition(|parameter| parameter.place == Place::Path);
+        // What takes a body as it is says nothing that has a name.
+        others.retain(|parameter| !parameter.name.is_empty());
+        let in_path = names(self.path).enumerate().map(|(index, name)| {
+            let named = typed.iter().find(|parameter| parameter.name == name);
+            let placed = || typed.get(index).filter(|parameter| parameter.name.is_empty());
+            let typed = named.or_else(placed);
+            handler::Parameter {
+                name: name.to_owned(),
+                place: Place::Path,
+                kind: typed.map_or(Kind::Text, |parameter| parameter.kind),
+                required: true,
+                description: typed.map_or_else(String::new, |typed| typed.description.to_owned()),
+            }
+        });
+        in_path.chain(others.iter().chain(self.parameters).map(Parameter::told)).collect()
     }
 }
 

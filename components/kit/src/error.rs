@@ -1,12 +1,12 @@
 //! Why a handler did not do what was asked: an answer, or a failure that the host's log explains.
 
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use crate::bindings::wharf::plugin::database;
 use crate::bindings::wharf::plugin::log::{self, Level};
 use crate::{Response, answer, blobs, passwords, throttle, tokens};
 
-/// Why a handler stopped. `?` turns errors of the database and of tokens into it.
+/// Why a handler stopped. `?` turns errors of the host's interfaces and of JSON into it.
 #[derive(Debug)]
 pub enum Error {
     /// An answer that says so itself, such as a failed validation.
@@ -21,7 +21,54 @@ pub enum Error {
     Internal(String),
 }
 
+/// What a handler returns.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
 impl Error {
+    /// A refusal in plain words: a status, and JSON with a `message` for people.
+    pub fn status(status: u16, message: &str) -> Self {
+        answer::json(status, &json!({ "message": message })).into()
+    }
+
+    /// 400: what was sent cannot be read.
+    pub fn bad_request(message: &str) -> Self {
+        Error::status(400, message)
+    }
+
+    /// 403: the caller may not do this.
+    pub fn forbidden(message: &str) -> Self {
+        Error::status(403, message)
+    }
+
+    /// 404: there is no such thing.
+    pub fn not_found(message: &str) -> Self {
+        Error::status(404, message)
+    }
+
+    /// 409: it does not fit what is there already.
+    pub fn conflict(message: &str) -> Self {
+        Error::status(409, message)
+    }
+
+    /// 422: inputs break rules, told by input: `{"message": …, "fields": {NAME: [RULE, …]}}`.
+    ///
+    /// [`Valid`](crate::Valid) refuses like this what breaks a rule that its type knows; this is for rules that need a
+    /// look at something else, such as a name that somebody has already.
+    pub fn invalid<Field, Rule>(fields: impl IntoIterator<Item = (Field, Rule)>) -> Self
+    where
+        Field: Into<String>,
+        Rule: Into<String>,
+    {
+        let mut told = Map::new();
+        for (field, rule) in fields {
+            if let Value::Array(rules) = told.entry(field).or_insert_with(|| json!([])) {
+                rules.push(Value::String(rule.into()));
+            }
+        }
+        let body = json!({ "message": "what was sent is not valid", "fields": told });
+        answer::json(422, &body).into()
+    }
+
     /// What the client gets. An internal error is logged here, once.
     pub fn answer(self) -> Response {
         match self {
@@ -52,7 +99,16 @@ impl From<database::Error> for Error {
         if error.is_passing() {
             return Error::Busy;
         }
-        Error::Internal(format!("the database: {error:?}"))
+        Error::Internal(match error {
+            database::Error::Failed(why) => format!("the database: {why}"),
+            other => format!("the database: {other:?}"),
+        })
+    }
+}
+
+impl From<serde_json::Error> for Error {
+    fn from(error: serde_json::Error) -> Self {
+        Error::Internal(format!("JSON: {error}"))
     }
 }
 

@@ -16,11 +16,11 @@ const MOST_PARTS: usize = 1000;
 
 /// Values in a JSON body, and pairs of a query or form; with more it counts as one that cannot be parsed.
 /// Each takes a hundred bytes of a guest's memory, which a long list of nothing would fill.
-const MOST_VALUES: usize = 10_000;
+pub(crate) const MOST_VALUES: usize = 10_000;
 
 /// Levels of arrays and objects in a JSON body. Each takes half a kilobyte of a guest's 64 KiB stack;
 /// a body with more counts as one that cannot be parsed.
-const DEEPEST: usize = 32;
+pub(crate) const DEEPEST: usize = 32;
 
 /// The inputs of a request, in the order in which they came: the body's, then the query's.
 #[derive(Debug, Default)]
@@ -107,6 +107,11 @@ impl Input {
         self.files.iter().rev().find(|file| file.field == field)
     }
 
+    /// All of them.
+    pub(crate) fn values(&self) -> &Map<String, Value> {
+        &self.values
+    }
+
     /// All inputs as they may be sent back: without passwords. No input at all is an empty array.
     pub fn echo(&self) -> Value {
         let shown = self.values.iter().filter(|(key, _)| !is_password(key));
@@ -175,7 +180,7 @@ pub fn text(value: &Value) -> Option<String> {
 }
 
 /// Whether JSON is neither too deep nor made of too many values, told without building anything.
-fn is_bounded(json: &[u8]) -> bool {
+pub(crate) fn is_bounded(json: &[u8]) -> bool {
     let (mut depth, mut deepest, mut values) = (0_usize, 0, 0_usize);
     let (mut quoted, mut escaped) = (false, false);
     for byte in json {

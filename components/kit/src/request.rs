@@ -30,6 +30,21 @@ impl Request {
         })
     }
 
+    /// The raw query, without its question mark; empty if there is none.
+    pub fn raw_query(&self) -> &str {
+        &self.head.query
+    }
+
+    /// The parameters of the path template with their values, in the order of the path.
+    pub(crate) fn path_parameters(&self) -> &[(String, String)] {
+        &self.head.path_parameters
+    }
+
+    /// The body as it arrived, which is shared and not copied.
+    pub(crate) fn shared_body(&self) -> Bytes {
+        self.body.clone()
+    }
+
     /// The body as it arrived.
     pub fn body(&self) -> &[u8] {
         &self.body
