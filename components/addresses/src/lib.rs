@@ -1,53 +1,37 @@
 //! `addresses`: where users of the realm `store` have things sent.
 
-use wharf_kit::database::{self, Row, Value as Parameter};
-use wharf_kit::{
-    Endpoint, Error, Input, Map, Parameter as Documented, Request, Response, Value, clock, json,
-    params, required,
-};
+use serde::Serializer;
+use wharf_kit::database::Value as Column;
+use wharf_kit::prelude::*;
+use wharf_kit::{Map, Parameter, required};
 use wharf_realms::page::Page;
-use wharf_realms::store::{
-    STORE, caller, check, column, date, done, failed, optional_date, written,
-};
+use wharf_realms::store::{Caller, Date, Done, STORE, check, column, date, failed, written};
 use wharf_realms::validate::Rule::Required;
 use wharf_realms::validate::{Field, field};
 
-wharf_kit::export!(ENDPOINTS);
+wharf_kit::component![list, create, update, remove];
 
-const ENDPOINTS: &[Endpoint] = &[
-    Endpoint::get("/api/user_addresses", list)
-        .signed_in(STORE)
-        .tag("addresses")
-        .summary("The caller's addresses; everybody's for admins.")
-        .parameters(&[
-            wharf_kit::optional("page", "The page, from 1."),
-            wharf_kit::optional("page_limit", "Rows of a page; 20 unless it is given."),
-        ]),
-    Endpoint::post("/api/user_addresses", create)
-        .signed_in(STORE)
-        .tag("addresses")
-        .summary("Adds an address of the caller's.")
-        .parameters(DOCUMENTED),
-    Endpoint::put("/api/user_addresses/{address_id}", update)
-        .signed_in(STORE)
-        .tag("addresses")
-        .summary("Replaces an address: one's own, or any for admins.")
-        .parameters(DOCUMENTED),
-    Endpoint::delete("/api/user_addresses/{address_id}", delete)
-        .signed_in(STORE)
-        .tag("addresses")
-        .summary("Removes an address: one's own, or any for admins."),
-];
+/// A row, and how it is answered.
+#[derive(Serialize, Deserialize)]
+#[expect(clippy::struct_field_names, reason = "so is the column called")]
+struct Address {
+    id: i64,
+    user_id: i64,
+    province: String,
+    city: String,
+    district: String,
+    address: String,
+    #[serde(serialize_with = "as_number")]
+    zip: String,
+    contact_name: String,
+    contact_phone: String,
+    last_used_at: Option<Date>,
+    created_at: Date,
+    updated_at: Date,
+}
 
-const DOCUMENTED: &[Documented] = &[
-    required("province", "The province."),
-    required("city", "The city."),
-    required("district", "The district."),
-    required("address", "Street and house."),
-    required("zip", "The postal code."),
-    required("contact_name", "Who is to be asked for."),
-    required("contact_phone", "Their phone number."),
-];
+/// What a client writes: the inputs as they are answered, and as columns.
+struct Written(Map<String, Value>, Vec<Column>);
 
 /// The columns that a client writes, in the order of the answers.
 const WRITTEN: [&str; 7] =
@@ -63,84 +47,96 @@ const RULES: &[Field] = &[
     field("contact_phone", &[Required]).label("电话"),
 ];
 
-fn list(request: &Request) -> Result<Response, Error> {
-    let caller = caller(request)?;
-    let page = Page::of(request.input());
+impl FromRequest<'_> for Written {
+    fn from_request(request: &Request) -> Result<Self> {
+        let input = request.input();
+        check(input, RULES)?;
+        let mut sent = input.only(&WRITTEN);
+        let columns = WRITTEN.iter().map(|name| column(input.value(name), || json!(sent)));
+        let columns = columns.map(|column| Ok(column?.into())).collect::<Result<_>>()?;
+        sent.insert("zip".to_owned(), zip(&input.text("zip")));
+        Ok(Written(sent, columns))
+    }
+
+    fn parameters() -> Vec<Parameter> {
+        vec![
+            required("province", "The province."),
+            required("city", "The city."),
+            required("district", "The district."),
+            required("address", "Street and house."),
+            required("zip", "The postal code."),
+            required("contact_name", "Who is to be asked for."),
+            required("contact_phone", "Their phone number."),
+        ]
+    }
+}
+
+/// The caller's addresses; everybody's for admins.
+#[get("/api/user_addresses", signed_in = STORE, tag = "addresses")]
+fn list(caller: Caller, page: Page) -> Result<Done<Value>> {
     // An admin's filter lets every row pass: one statement serves both.
-    let (all, user) = (i64::from(caller.is_admin), caller.id);
     let filter = "(user_id = $1 OR CAST($2 AS BIGINT) = 1)";
-    let total = database::query_one(
-        &format!("SELECT COUNT(*) AS total FROM user_addresses WHERE {filter}"),
+    let (user, all) = (caller.id, i64::from(caller.is_admin));
+    let total = database::query_row_as(
+        &format!("SELECT COUNT(*) FROM user_addresses WHERE {filter}"),
         params![user, all],
     )?;
-    let rows = database::query(
+    let rows: Vec<Address> = database::query_as(
         &format!("SELECT * FROM user_addresses WHERE {filter} ORDER BY id LIMIT $3 OFFSET $4"),
         params![user, all, page.rows, page.offset()],
     )?;
-    let total = total.map_or(0, |row| row.integer("total"));
-    Ok(done(page.answer(request, total, rows.iter().map(address_json).collect())))
+    Ok(Done(page.of(total, &rows)))
 }
 
-fn create(request: &Request) -> Result<Response, Error> {
-    let caller = caller(request)?;
-    let (sent, mut parameters) = read(request.input())?;
+/// Adds an address of the caller's.
+#[post("/api/user_addresses", signed_in = STORE, tag = "addresses")]
+fn create(caller: Caller, Written(mut sent, mut columns): Written) -> Result<Done<Value>> {
     let now = clock::now();
-    parameters.extend(params![caller.id, now].iter().cloned());
-    let made = database::query_one(
+    columns.extend([caller.id.into(), now.into()]);
+    let made = database::query_row_as::<i64>(
         "INSERT INTO user_addresses (province, city, district, address, zip, contact_name, contact_phone, user_id, created_at, updated_at)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9) RETURNING id",
-        &parameters,
+        &columns,
     );
-    let made = written(made, || Value::Object(sent.clone()))?;
-    let mut answer = sent;
-    answer.insert("user_id".to_owned(), json!(caller.id));
-    answer.insert("updated_at".to_owned(), json!(date(now)));
-    answer.insert("created_at".to_owned(), json!(date(now)));
-    answer.insert("id".to_owned(), made.map_or(Value::Null, |row| row.json("id")));
-    Ok(done(Value::Object(answer)))
+    let id = written(made, || json!(sent))?;
+    sent.insert("user_id".to_owned(), json!(caller.id));
+    sent.insert("updated_at".to_owned(), json!(date(now)));
+    sent.insert("created_at".to_owned(), json!(date(now)));
+    sent.insert("id".to_owned(), json!(id));
+    Ok(Done(sent.into()))
 }
 
-fn update(request: &Request) -> Result<Response, Error> {
-    let caller = caller(request)?;
-    let (sent, mut parameters) = read(request.input())?;
-    let Some(id) = request.id("address_id") else {
-        return Err(failed(Value::Object(sent)));
-    };
-    parameters
-        .extend(params![clock::now(), id, caller.id, i64::from(caller.is_admin)].iter().cloned());
-    let updated = database::query_one(
+/// Replaces an address: one's own, or any for admins.
+#[put("/api/user_addresses/{address_id}", signed_in = STORE, tag = "addresses")]
+fn update(
+    caller: Caller,
+    Written(sent, mut columns): Written,
+    request: &Request,
+) -> Result<Done<Address>> {
+    let refused = || failed(json!(sent));
+    let id = request.id("address_id").ok_or_else(refused)?;
+    let all = i64::from(caller.is_admin);
+    columns.extend([clock::now().into(), id.into(), caller.id.into(), all.into()]);
+    let updated = database::query_one_as(
         "UPDATE user_addresses SET province = $1, city = $2, district = $3, address = $4, zip = $5,
                 contact_name = $6, contact_phone = $7, updated_at = $8
          WHERE id = $9 AND (user_id = $10 OR CAST($11 AS BIGINT) = 1) RETURNING *",
-        &parameters,
+        &columns,
     );
-    let updated = written(updated, || Value::Object(sent.clone()))?;
-    let updated = updated.ok_or_else(|| failed(Value::Object(sent)))?;
-    Ok(done(address_json(&updated)))
+    Ok(Done(written(updated, || json!(sent))?.ok_or_else(refused)?))
 }
 
-fn delete(request: &Request) -> Result<Response, Error> {
-    let caller = caller(request)?;
+/// Removes an address: one's own, or any for admins.
+#[delete("/api/user_addresses/{address_id}", signed_in = STORE, tag = "addresses")]
+fn remove(caller: Caller, request: &Request) -> Result<Done<String>> {
     let id = request.id("address_id").ok_or_else(|| failed(Value::Null))?;
     let sql =
         "DELETE FROM user_addresses WHERE id = $1 AND (user_id = $2 OR CAST($3 AS BIGINT) = 1)";
     let deleted = database::execute(sql, params![id, caller.id, i64::from(caller.is_admin)]);
     match written(deleted, || Value::Null)? {
         0 => Err(failed(Value::Null)),
-        _ => Ok(done(json!(request.path("address_id")))),
+        _ => Ok(Done(request.path("address_id"))),
     }
-}
-
-/// The seven inputs as they are answered, and as parameters.
-fn read(input: &Input) -> Result<(Map<String, Value>, Vec<Parameter>), Error> {
-    check(input, RULES)?;
-    let mut sent = input.only(&WRITTEN);
-    let parameters = WRITTEN
-        .iter()
-        .map(|name| Ok(column(input.value(name), || json!(sent))?.into()))
-        .collect::<Result<_, Error>>()?;
-    sent.insert("zip".to_owned(), zip(&input.text("zip")));
-    Ok((sent, parameters))
 }
 
 /// A postal code of plain digits is a number; others, which the original could not store, are text.
@@ -149,19 +145,6 @@ fn zip(text: &str) -> Value {
     text.parse::<i64>().ok().filter(|_| digits).map_or_else(|| json!(text), |number| json!(number))
 }
 
-fn address_json(address: &Row) -> Value {
-    json!({
-        "id": address.json("id"),
-        "user_id": address.json("user_id"),
-        "province": address.json("province"),
-        "city": address.json("city"),
-        "district": address.json("district"),
-        "address": address.json("address"),
-        "zip": zip(address.text("zip")),
-        "contact_name": address.json("contact_name"),
-        "contact_phone": address.json("contact_phone"),
-        "last_used_at": optional_date(address.optional_integer("last_used_at")),
-        "created_at": date(address.integer("created_at")),
-        "updated_at": date(address.integer("updated_at")),
-    })
+fn as_number<S: Serializer>(text: &str, serializer: S) -> Result<S::Ok, S::Error> {
+    zip(text).serialize(serializer)
 }

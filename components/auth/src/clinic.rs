@@ -1,28 +1,16 @@
 //! The realm `clinic`: e-mail addresses, flat bodies, HTTP's own statuses.
 
-use wharf_kit::database::{self, Row, Transaction};
-use wharf_kit::tokens::{Subject, Token};
-use wharf_kit::{
-    Endpoint, Error, Input, Request, Response, answer, clock, json, params, passwords, throttle,
-    tokens,
-};
+use wharf_kit::database::Row;
+use wharf_kit::prelude::*;
+use wharf_kit::tokens::{self, Subject, Token};
+use wharf_kit::{Endpoint, Input, passwords, throttle};
 use wharf_realms::account;
-use wharf_realms::clinic::{CLINIC, Errors, caller, message, taken, user};
+use wharf_realms::clinic::{CLINIC, Errors, User, message, taken, user};
 use wharf_realms::store::DISABLED;
 use wharf_realms::validate::Rule::{Between, Email, Integer, Max, Min, Plain, Required};
 use wharf_realms::validate::{Field, field};
 
-pub(super) const ENDPOINTS: &[Endpoint] = &[
-    Endpoint::post("/api/auth/logout", logout)
-        .signed_in(CLINIC)
-        .tag("clinic")
-        .summary("Ends the token that it is called with."),
-    Endpoint::post("/api/auth/refresh", refresh)
-        .exchanges(CLINIC)
-        .tag("clinic")
-        .summary("Exchanges the token that it is called with for a new one."),
-    Endpoint::post("/api/auth/me", me).signed_in(CLINIC).tag("clinic").summary("The caller."),
-];
+pub(super) const ENDPOINTS: &[Endpoint] = endpoints![logout, refresh, me];
 
 const REGISTER: &[Field] = &[
     field("username", &[Required, Plain, Min(3), Max(16)]).label("用户名"),
@@ -32,7 +20,7 @@ const REGISTER: &[Field] = &[
     field("age", &[Required, Integer, Between(0, 150)]).label("年龄"),
 ];
 
-pub(super) fn register(request: &Request) -> Result<Response, Error> {
+pub(super) fn register(request: &Request) -> Result<Response> {
     let input = request.input();
     let mut errors = Errors::of(input, REGISTER);
     find_taken(input, &mut errors)?;
@@ -53,7 +41,7 @@ pub(super) fn register(request: &Request) -> Result<Response, Error> {
 }
 
 /// Tells what another user has.
-fn find_taken(input: &Input, errors: &mut Errors) -> Result<(), Error> {
+fn find_taken(input: &Input, errors: &mut Errors) -> Result<()> {
     for (column, label) in [("username", "用户名"), ("email", "邮箱")] {
         if account::find(CLINIC, column, &input.text(column))?.is_some() {
             errors.add(column, &taken(label));
@@ -65,14 +53,14 @@ fn find_taken(input: &Input, errors: &mut Errors) -> Result<(), Error> {
 fn insert(input: &Input, password: &str) -> Result<(), database::Error> {
     let number = |name| input.text(name).parse::<i64>().ok();
     let transaction = Transaction::begin()?;
-    let made = transaction.query_one(
+    let made: i64 = transaction.query_row_as(
         "INSERT INTO users (realm, name, username, email, password, created_at, updated_at)
          VALUES ($1, $2, $2, $3, $4, $5, $5) RETURNING id",
         params![CLINIC, input.text("username"), input.text("email"), password, clock::now()],
     )?;
     transaction.execute(
         "INSERT INTO clinic_users (user_id, type, sex, age) VALUES ($1, 0, $2, $3)",
-        params![made.map_or(0, |row| row.integer("id")), number("sex"), number("age")],
+        params![made, number("sex"), number("age")],
     )?;
     transaction.commit()
 }
@@ -82,7 +70,7 @@ const LOGIN: &[Field] = &[
     field("password", &[Required, Plain]).label("密码"),
 ];
 
-pub(super) fn login(request: &Request) -> Result<Response, Error> {
+pub(super) fn login(request: &Request) -> Result<Response> {
     let input = request.input();
     Errors::of(input, LOGIN).check()?;
     let email = input.text("email");
@@ -98,13 +86,13 @@ pub(super) fn login(request: &Request) -> Result<Response, Error> {
     if let (Some(user), Some(verified)) = (user, verified) {
         let token = issue(&user)?;
         if verified.still_holds()? {
-            return Ok(bearer(&token));
+            return bearer(&token).into_response();
         }
     }
     Ok(message(401, "登录验证失败"))
 }
 
-fn issue(user: &Row) -> Result<Token, Error> {
+fn issue(user: &Row) -> Result<Token> {
     let token = tokens::issue(&Subject {
         user_id: user.integer("id"),
         realm: CLINIC.to_owned(),
@@ -120,24 +108,27 @@ fn issue(user: &Row) -> Result<Token, Error> {
 }
 
 /// The token, with its lifetime in seconds.
-fn bearer(token: &Token) -> Response {
-    answer::json(
-        200,
-        &json!({ "access_token": token.text, "token_type": "bearer", "expires_in": token.expires_in }),
+fn bearer(token: &Token) -> Json<Value> {
+    Json(
+        json!({ "access_token": token.text, "token_type": "bearer", "expires_in": token.expires_in }),
     )
 }
 
-fn logout(request: &Request) -> Result<Response, Error> {
-    caller(request)?;
+/// Ends the token that it is called with.
+#[post("/api/auth/logout", signed_in = CLINIC, tag = "clinic")]
+fn logout(_: User) -> Result<Response> {
     tokens::revoke()?;
     Ok(message(200, "登出成功"))
 }
 
-fn refresh(request: &Request) -> Result<Response, Error> {
-    let caller = caller(request)?;
+/// Exchanges the token that it is called with for a new one.
+#[post("/api/auth/refresh", exchanges = CLINIC, tag = "clinic")]
+fn refresh(User(caller): User) -> Result<Json<Value>> {
     Ok(bearer(&tokens::refresh(caller.text("username"), &[])?))
 }
 
-fn me(request: &Request) -> Result<Response, Error> {
-    Ok(answer::json(200, &user(&caller(request)?)))
+/// The caller.
+#[post("/api/auth/me", signed_in = CLINIC, tag = "clinic")]
+fn me(User(caller): User) -> Json<Value> {
+    Json(user(&caller))
 }

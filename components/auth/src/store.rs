@@ -1,44 +1,26 @@
 //! The realm `store`: usernames, captchas, the `{data, code, msg}` envelope.
 
-use wharf_kit::database::{self, Row, Transaction};
-use wharf_kit::tokens::{Subject, Token};
-use wharf_kit::{
-    Endpoint, Error, Input, Request, Response, Value, clock, json, optional, params, passwords,
-    settings, throttle, tokens,
-};
+use wharf_kit::database::Row;
+use wharf_kit::prelude::*;
+use wharf_kit::tokens::{self, Subject, Token};
+use wharf_kit::{Endpoint, Input, Parameter, optional, passwords, throttle};
 use wharf_realms::store::{
-    self, Code, DISABLED, STORE, USER, caller, check, date, done, envelope, envelope_with, failed,
-    user, written,
+    self, Caller, Code, DISABLED, Done, STORE, USER, User, check, date, envelope, envelope_with,
+    failed, written,
 };
 use wharf_realms::validate::Rule::{AlphaDash, Alphanumeric, Confirmed, Min, Required, Same, Text};
 use wharf_realms::validate::{Field, field};
 use wharf_realms::{account, captcha};
 
-pub(super) const ENDPOINTS: &[Endpoint] = &[
-    Endpoint::get("/api/response_code", response_code)
-        .unlimited()
-        .tag("general")
-        .summary("What the codes of the envelope mean.")
-        .parameters(&[optional("10001", "Any of the codes; ignored.")]),
-    Endpoint::get("/api/unauthorized", unauthorized)
-        .tag("general")
-        .summary("Where the original system sent browsers without a token."),
-    Endpoint::delete("/api/auth/logout", logout)
-        .signed_in(STORE)
-        .tag("auth")
-        .summary("Ends the token that it is called with."),
-    Endpoint::put("/api/auth/refresh", refresh)
-        .exchanges(STORE)
-        .tag("auth")
-        .summary("Exchanges the token that it is called with for a new one."),
-    Endpoint::get("/api/auth/me", me)
-        .signed_in(STORE)
-        .tag("auth")
-        .summary("The caller, with roles and permissions."),
-];
+pub(super) const ENDPOINTS: &[Endpoint] =
+    endpoints![response_code, unauthorized, logout, refresh, me];
 
-fn response_code(_: &Request) -> Result<Response, Error> {
-    Ok(done(json!({
+const ANY_CODE: &[Parameter] = &[optional("10001", "Any of the codes; ignored.")];
+
+/// What the codes of the envelope mean.
+#[get("/api/response_code", unlimited, tag = "general", parameters = ANY_CODE)]
+fn response_code() -> Done<Value> {
+    Done(json!({
         "10001": "参数有误",
         "10003": "数据有误",
         "20001": "操作成功",
@@ -47,11 +29,13 @@ fn response_code(_: &Request) -> Result<Response, Error> {
         "40004": "查询为空",
         "40005": "请求过期",
         "50001": "操作失败",
-    })))
+    }))
 }
 
-fn unauthorized(_: &Request) -> Result<Response, Error> {
-    Ok(envelope(Value::Null, Code::Expired))
+/// Where the original system sent browsers without a token.
+#[get("/api/unauthorized", tag = "general")]
+fn unauthorized() -> Response {
+    envelope(Value::Null, Code::Expired)
 }
 
 const REGISTER: &[Field] = &[
@@ -64,7 +48,7 @@ const REGISTER: &[Field] = &[
     field("captcha_code", &[Required, Text]),
 ];
 
-pub(super) fn register(request: &Request) -> Result<Response, Error> {
+pub(super) fn register(request: &Request) -> Result<Response> {
     let input = request.input();
     check(input, REGISTER)?;
     throttle::attempt(None)?;
@@ -75,11 +59,11 @@ pub(super) fn register(request: &Request) -> Result<Response, Error> {
     }
     let password = passwords::hash(&input.text("password"))?;
     sign_up(input, &username, &password)?;
-    Ok(done(input.echo()))
+    Done(input.echo()).into_response()
 }
 
 /// Takes the captcha, so that neither a right nor a wrong answer can be tried twice.
-fn solve_captcha(input: &Input) -> Result<(), Error> {
+fn solve_captcha(input: &Input) -> Result<()> {
     let typed = input.text("captcha_code");
     let refuse = |message| Err(envelope_with(json!(typed), Code::Wrong, message).into());
     match captcha::take(STORE, &input.text("captcha_key")) {
@@ -89,7 +73,7 @@ fn solve_captcha(input: &Input) -> Result<(), Error> {
     }
 }
 
-fn is_taken(username: &str) -> Result<bool, Error> {
+fn is_taken(username: &str) -> Result<bool> {
     Ok(account::find(STORE, "username", username)?.is_some())
 }
 
@@ -98,7 +82,7 @@ fn taken(username: &str) -> Error {
 }
 
 /// Makes the user with an empty profile, and counts the use of the invitation.
-fn sign_up(input: &Input, username: &str, password: &str) -> Result<(), Error> {
+fn sign_up(input: &Input, username: &str, password: &str) -> Result<()> {
     let column = |name| store::column(input.value(name), || Value::Null);
     let (name, invitation) = (column("name")?, column("invitation_code")?);
     let (email, phone, avatar) = (column("email")?, column("phone")?, column("avatar")?);
@@ -106,7 +90,7 @@ fn sign_up(input: &Input, username: &str, password: &str) -> Result<(), Error> {
 
     let transaction = Transaction::begin()?;
     use_invitation(&transaction, &input.text("invitation_code"))?;
-    let made = transaction.query_one(
+    let made = transaction.query_row_as::<i64>(
         "INSERT INTO users (realm, name, username, email, phone, invitation_code, status, avatar, password, created_at, updated_at)
          VALUES ($1, $2, $3, $4, $5, $6, 1, $7, $8, $9, $9) RETURNING id",
         params![STORE, name, username, email, phone, invitation, avatar, password, now],
@@ -116,7 +100,7 @@ fn sign_up(input: &Input, username: &str, password: &str) -> Result<(), Error> {
         drop(transaction);
         return Err(if is_taken(username)? { taken(username) } else { failed(Value::Null) });
     }
-    let user = written(made, || Value::Null)?.map_or(0, |row| row.integer("id"));
+    let user = written(made, || Value::Null)?;
     let profile = transaction.execute(
         "INSERT INTO user_profiles (user_id, sex, created_at, updated_at) VALUES ($1, 1, $2, $2)",
         params![user, now],
@@ -127,7 +111,7 @@ fn sign_up(input: &Input, username: &str, password: &str) -> Result<(), Error> {
 
 /// Counts the use of an invitation. Any code will do, unless the operator wants one that is known and
 /// not used up.
-fn use_invitation(transaction: &Transaction, code: &str) -> Result<(), Error> {
+fn use_invitation(transaction: &Transaction, code: &str) -> Result<()> {
     let required = settings::get("store.invitations").as_deref() == Some("required");
     let sql = "UPDATE invitation_codes SET usage_times = usage_times + 1
          WHERE code = $1 AND (usage_limit IS NULL OR usage_times < usage_limit)";
@@ -141,7 +125,7 @@ fn use_invitation(transaction: &Transaction, code: &str) -> Result<(), Error> {
 const LOGIN: &[Field] =
     &[field("username", &[Required, Text]), field("password", &[Required, AlphaDash, Min(6)])];
 
-pub(super) fn login(request: &Request) -> Result<Response, Error> {
+pub(super) fn login(request: &Request) -> Result<Response> {
     let input = request.input();
     check(input, LOGIN)?;
     let username = input.text("username");
@@ -160,14 +144,14 @@ pub(super) fn login(request: &Request) -> Result<Response, Error> {
 
 /// Finds a user by username, else by e-mail address, else by phone number: in one statement, which takes
 /// as long for somebody who is not there.
-fn find_by_login(login: &str) -> Result<Option<Row>, Error> {
+fn find_by_login(login: &str) -> Result<Option<Row>> {
     let sql = "SELECT id, username, password, status FROM users
          WHERE realm = $1 AND (username = $2 OR email = $2 OR phone = $2)
          ORDER BY CASE WHEN username = $2 THEN 0 WHEN email = $2 THEN 1 ELSE 2 END LIMIT 1";
     Ok(database::query_one(sql, params![STORE, login])?)
 }
 
-fn welcome(user: &Row) -> Result<Response, Error> {
+fn welcome(user: &Row) -> Result<Response> {
     let id = user.integer("id");
     let token = tokens::issue(&Subject {
         user_id: id,
@@ -176,44 +160,48 @@ fn welcome(user: &Row) -> Result<Response, Error> {
         roles: role_names(id)?,
         claims: Vec::new(),
     })?;
-    Ok(bearer(&token))
+    bearer(&token).into_response()
 }
 
 /// The token, with its lifetime in minutes.
-fn bearer(token: &Token) -> Response {
-    done(
+fn bearer(token: &Token) -> Done<Value> {
+    Done(
         json!({ "access_token": token.text, "token_type": "Bearer", "expires_in": token.expires_in / 60 }),
     )
 }
 
-fn logout(request: &Request) -> Result<Response, Error> {
-    caller(request)?;
+/// Ends the token that it is called with.
+#[delete("/api/auth/logout", signed_in = STORE, tag = "auth")]
+fn logout(_: Caller) -> Result<Response> {
     tokens::revoke()?;
     Ok(envelope_with(Value::Null, Code::Done, "注销成功"))
 }
 
-fn refresh(request: &Request) -> Result<Response, Error> {
-    let id = caller(request)?.id;
+/// Exchanges the token that it is called with for a new one.
+#[put("/api/auth/refresh", exchanges = STORE, tag = "auth")]
+fn refresh(Caller { id, .. }: Caller) -> Result<Done<Value>> {
     let sql = "SELECT username FROM users WHERE id = $1";
-    let user = database::query_one(sql, params![id])?.ok_or(Error::Unauthenticated)?;
-    Ok(bearer(&tokens::refresh(user.text("username"), &role_names(id)?)?))
+    let name: Option<String> = database::query_one_as(sql, params![id])?;
+    let name = name.ok_or(Error::Unauthenticated)?;
+    Ok(bearer(&tokens::refresh(&name, &role_names(id)?)?))
 }
 
-fn me(request: &Request) -> Result<Response, Error> {
-    let id = caller(request)?.id;
+/// The caller, with roles and permissions.
+#[get("/api/auth/me", signed_in = STORE, tag = "auth")]
+fn me(Caller { id, .. }: Caller) -> Result<Done<Value>> {
     let sql = format!("SELECT {USER} FROM users WHERE id = $1");
-    let row = database::query_one(&sql, params![id])?.ok_or(Error::Unauthenticated)?;
-    let roles = roles(id)?.iter().map(|role| role_json(id, role)).collect::<Result<Vec<_>, _>>()?;
-    let mut me = user(&row);
+    let user: Option<User> = database::query_one_as(&sql, params![id])?;
+    let roles = roles(id)?.iter().map(|role| role_json(id, role)).collect::<Result<Vec<_>>>()?;
+    let mut me = json!(user.ok_or(Error::Unauthenticated)?);
     me["roles"] = json!(roles);
-    Ok(done(me))
+    Ok(Done(me))
 }
 
-fn role_names(user: i64) -> Result<Vec<String>, Error> {
+fn role_names(user: i64) -> Result<Vec<String>> {
     Ok(roles(user)?.iter().map(|role| role.text("name").to_owned()).collect())
 }
 
-fn roles(user: i64) -> Result<Vec<Row>, Error> {
+fn roles(user: i64) -> Result<Vec<Row>> {
     Ok(database::query(
         "SELECT roles.id, roles.name, roles.guard_name, roles.created_at, roles.updated_at
          FROM roles JOIN user_roles ON user_roles.role_id = roles.id
@@ -222,7 +210,7 @@ fn roles(user: i64) -> Result<Vec<Row>, Error> {
     )?)
 }
 
-fn role_json(user: i64, role: &Row) -> Result<Value, Error> {
+fn role_json(user: i64, role: &Row) -> Result<Value> {
     let id = role.integer("id");
     let permissions = database::query(
         "SELECT permissions.id, permissions.name, permissions.guard_name, permissions.created_at, permissions.updated_at

@@ -1,29 +1,10 @@
 //! The realm `clinic`: a doctor's certificate, as a picture or a PDF.
 
-use wharf_kit::answer::header;
 use wharf_kit::chance::{self, LETTERS_AND_DIGITS};
-use wharf_kit::{
-    Endpoint, Error, File, Request, Response, Value, answer, blobs, database, file, json, log,
-    params, settings,
-};
-use wharf_realms::clinic::{CLINIC, Errors, doctor};
+use wharf_kit::prelude::*;
+use wharf_kit::{File, Parameter, blobs};
+use wharf_realms::clinic::{CLINIC, Doctor, Errors};
 use wharf_realms::media::{self, Kind, Refusal};
-
-pub(super) const ENDPOINTS: &[Endpoint] = &[
-    Endpoint::get("/api/doctor/certificate", download)
-        .signed_in(CLINIC)
-        .tag("clinic")
-        .summary("The caller's certificate as it was uploaded; null before that."),
-    Endpoint::post("/api/doctor/certificate/upload", upload)
-        .signed_in(CLINIC)
-        .body_limit(body_limit)
-        .tag("clinic")
-        .summary("Takes the caller's certificate.")
-        .parameters(&[file(
-            "certificate",
-            "JPEG, PNG, BMP or PDF, of at most 5 MiB unless the operator says otherwise.",
-        )]),
-];
 
 /// Bytes of a certificate, unless the operator says otherwise.
 const LARGEST: u32 = 5 * 1024 * 1024;
@@ -45,41 +26,52 @@ fn body_limit() -> u32 {
     if let Some(said) = settings::get("bytes")
         && said.parse() != Ok(largest)
     {
-        let warning = format!(
+        wharf_kit::warn!(
             "groups.certificates.settings.bytes is {said:?}, which is no number up to {LARGEST_SETTING}; certificates may have {largest} bytes"
         );
-        log::write(log::Level::Warn, &warning);
     }
     largest + FORM
 }
 
-fn download(request: &Request) -> Result<Response, Error> {
-    let doctor = doctor(request)?;
+/// The caller's certificate as it was uploaded; null before that.
+#[get("/api/doctor/certificate", signed_in = CLINIC, tag = "clinic")]
+pub(super) fn download(Doctor(doctor): Doctor) -> Result<Response> {
     let key = doctor.text("certificate");
     if key.is_empty() {
-        return Ok(answer::json(200, &Value::Null));
+        return Json(()).into_response();
     }
     match blobs::respond(key) {
         Ok(_) => {}
         // A user who was moved in without the file: the name is known, the content is not.
         Err(blobs::Error::NotFound | blobs::Error::Invalid(_)) => {
-            return Ok(answer::json(200, &Value::Null));
+            return Json(()).into_response();
         }
         Err(error) => return Err(error.into()),
     }
     let name = key.rsplit('/').next().unwrap_or_default();
     let kind = Kind::of_key(key).map_or("application/octet-stream", Kind::content_type);
-    let headers = vec![
-        header("content-type", kind),
-        header("content-disposition", &format!("attachment; filename={name}")),
-        header("x-content-type-options", "nosniff"),
-        header("cache-control", "private, no-store"),
-    ];
-    Ok(Response { status: 200, headers, body: Vec::new() })
+    let answer = Response { status: 200, headers: Vec::new(), body: Vec::new() };
+    Ok(answer
+        .with_header("content-type", kind)
+        .with_header("content-disposition", &format!("attachment; filename={name}"))
+        .with_header("x-content-type-options", "nosniff")
+        .with_header("cache-control", "private, no-store"))
 }
 
-fn upload(request: &Request) -> Result<Response, Error> {
-    let doctor = doctor(request)?;
+const CERTIFICATE: &[Parameter] = &[file(
+    "certificate",
+    "JPEG, PNG, BMP or PDF, of at most 5 MiB unless the operator says otherwise.",
+)];
+
+/// Takes the caller's certificate.
+#[post(
+    "/api/doctor/certificate/upload",
+    signed_in = CLINIC,
+    body_limit = body_limit,
+    tag = "clinic",
+    parameters = CERTIFICATE
+)]
+pub(super) fn upload(Doctor(doctor): Doctor, request: &Request) -> Result<Json<Value>> {
     let (certificate, kind) = certificate(request)?;
     let key = format!("certificate/{}.{}", chance::draw(LETTERS_AND_DIGITS, 40), kind.extension());
     request.keep(certificate, &key)?;
@@ -90,12 +82,11 @@ fn upload(request: &Request) -> Result<Response, Error> {
         media::discard(&key);
     }
     written?;
-    let body = json!({ "message": "上传成功", "path": key });
-    Ok(answer::json(200, &body))
+    Ok(Json(json!({ "message": "上传成功", "path": key })))
 }
 
 /// The file, if it is one that is taken.
-fn certificate(request: &Request) -> Result<(&File, Kind), Error> {
+fn certificate(request: &Request) -> Result<(&File, Kind)> {
     let input = request.input();
     let largest = largest();
     let refusal = match input.file("certificate") {

@@ -2,4 +2,4 @@
 
 mod clinic;
 
-wharf_kit::export!(clinic::ENDPOINTS);
+wharf_kit::component![clinic::download, clinic::upload];

@@ -1,110 +1,93 @@
 //! `profiles`: who the users of the realm `store` are.
 
-use wharf_kit::database::{self, Row, Value as Parameter};
-use wharf_kit::{Endpoint, Error, Map, Request, Response, Value, clock, json, optional, params};
+use wharf_kit::database::Value as Column;
+use wharf_kit::prelude::*;
+use wharf_kit::{Map, Parameter, optional};
 use wharf_realms::is_day;
 use wharf_realms::page::Page;
-use wharf_realms::store::{STORE, caller, column, date, done, failed, written};
+use wharf_realms::store::{Caller, Date, Done, STORE, column, failed, written};
 
-wharf_kit::export!(ENDPOINTS);
+wharf_kit::component![list, update, remove];
 
-const ENDPOINTS: &[Endpoint] = &[
-    Endpoint::get("/api/user_profiles", list)
-        .signed_in(STORE)
-        .tag("profiles")
-        .summary("The caller's profile; everybody's for admins.")
-        .parameters(&[
-            optional("page", "The page, from 1, for admins."),
-            optional("page_limit", "Rows of a page; 20 unless it is given."),
-        ]),
-    Endpoint::put("/api/user_profiles/{profile_id}", update)
-        .signed_in(STORE)
-        .tag("profiles")
-        .summary("Changes what is sent of a profile: one's own, or any for admins.")
-        .parameters(&[
-            optional("real_name", "The name on papers."),
-            optional("sex", "1 male, 0 female, -1 other."),
-            optional("birthday", "A day, as YYYY-MM-DD."),
-            optional("age", "The age, as text."),
-        ]),
-    Endpoint::delete("/api/user_profiles/{profile_id}", delete)
-        .signed_in(STORE)
-        .tag("profiles")
-        .summary("Removes a profile: one's own, or any for admins."),
-];
-
-fn list(request: &Request) -> Result<Response, Error> {
-    let caller = caller(request)?;
-    if !caller.is_admin {
-        let sql = "SELECT * FROM user_profiles WHERE user_id = $1 ORDER BY id LIMIT 1";
-        let own = database::query_one(sql, params![caller.id])?;
-        return Ok(done(own.as_ref().map_or(Value::Null, profile_json)));
-    }
-    let page = Page::of(request.input());
-    let total = database::query_one("SELECT COUNT(*) AS total FROM user_profiles", &[])?;
-    let sql = "SELECT * FROM user_profiles ORDER BY id LIMIT $1 OFFSET $2";
-    let rows = database::query(sql, params![page.rows, page.offset()])?;
-    let total = total.map_or(0, |row| row.integer("total"));
-    Ok(done(page.answer(request, total, rows.iter().map(profile_json).collect())))
+/// A row, and how it is answered.
+#[derive(Serialize, Deserialize)]
+struct Profile {
+    id: i64,
+    user_id: i64,
+    real_name: Option<String>,
+    sex: i64,
+    birthday: Option<String>,
+    age: Option<String>,
+    created_at: Date,
+    updated_at: Date,
 }
 
-fn update(request: &Request) -> Result<Response, Error> {
-    let caller = caller(request)?;
+/// The caller's profile; everybody's for admins.
+#[get("/api/user_profiles", signed_in = STORE, tag = "profiles")]
+fn list(caller: Caller, page: Page) -> Result<Done<Value>> {
+    if !caller.is_admin {
+        let sql = "SELECT * FROM user_profiles WHERE user_id = $1 ORDER BY id LIMIT 1";
+        let own: Option<Profile> = database::query_one_as(sql, params![caller.id])?;
+        return Ok(Done(json!(own)));
+    }
+    let total = database::query_row_as("SELECT COUNT(*) FROM user_profiles", params![])?;
+    let sql = "SELECT * FROM user_profiles ORDER BY id LIMIT $1 OFFSET $2";
+    let rows: Vec<Profile> = database::query_as(sql, params![page.rows, page.offset()])?;
+    Ok(Done(page.of(total, &rows)))
+}
+
+const WRITTEN: &[Parameter] = &[
+    optional("real_name", "The name on papers."),
+    optional("sex", "1 male, 0 female, -1 other."),
+    optional("birthday", "A day, as YYYY-MM-DD."),
+    optional("age", "The age, as text."),
+];
+
+/// Changes what is sent of a profile: one's own, or any for admins.
+#[put("/api/user_profiles/{profile_id}", signed_in = STORE, tag = "profiles", parameters = WRITTEN)]
+fn update(caller: Caller, request: &Request) -> Result<Done<Profile>> {
     let sent = request.input().only(&["real_name", "sex", "birthday", "age"]);
-    let refused = || failed(Value::Object(sent.clone()));
+    let refused = || failed(json!(sent));
     let id = request.id("profile_id").ok_or_else(refused)?;
     let mut set = vec!["updated_at = $1".to_owned()];
-    let mut parameters = vec![Parameter::from(clock::now())];
+    let mut columns = vec![Column::from(clock::now())];
     for (name, value) in &sent {
-        parameters.push(parameter(name, value, &sent)?);
-        set.push(format!("{name} = ${}", parameters.len()));
+        columns.push(stored(name, value, &sent)?);
+        set.push(format!("{name} = ${}", columns.len()));
     }
-    let next = parameters.len() + 1;
-    parameters.extend(params![id, caller.id, i64::from(caller.is_admin)].iter().cloned());
+    let next = columns.len() + 1;
+    columns.extend([id.into(), caller.id.into(), i64::from(caller.is_admin).into()]);
     let sql = format!(
         "UPDATE user_profiles SET {} WHERE id = ${next} AND (user_id = ${} OR CAST(${} AS BIGINT) = 1) RETURNING *",
         set.join(", "),
         next + 1,
         next + 2
     );
-    let updated = written(database::query_one(&sql, &parameters), || Value::Object(sent.clone()))?;
-    Ok(done(profile_json(&updated.ok_or_else(refused)?)))
+    let updated = written(database::query_one_as(&sql, &columns), || json!(sent))?;
+    Ok(Done(updated.ok_or_else(refused)?))
 }
 
-fn delete(request: &Request) -> Result<Response, Error> {
-    let caller = caller(request)?;
+/// Removes a profile: one's own, or any for admins.
+#[delete("/api/user_profiles/{profile_id}", signed_in = STORE, tag = "profiles")]
+fn remove(caller: Caller, request: &Request) -> Result<Done<String>> {
     let id = request.id("profile_id").ok_or_else(|| failed(Value::Null))?;
     let sql =
         "DELETE FROM user_profiles WHERE id = $1 AND (user_id = $2 OR CAST($3 AS BIGINT) = 1)";
     let deleted = database::execute(sql, params![id, caller.id, i64::from(caller.is_admin)]);
     match written(deleted, || Value::Null)? {
         0 => Err(failed(Value::Null)),
-        _ => Ok(done(json!(request.path("profile_id")))),
+        _ => Ok(Done(request.path("profile_id"))),
     }
 }
 
 /// A value as its column takes it, or the refusal that the column would give.
-fn parameter(name: &str, value: &Value, sent: &Map<String, Value>) -> Result<Parameter, Error> {
-    let refused = || failed(Value::Object(sent.clone()));
-    let text = column(value, || json!(sent))?;
-    match (name, text) {
+fn stored(name: &str, value: &Value, sent: &Map<String, Value>) -> Result<Column> {
+    let refused = || failed(json!(sent));
+    match (name, column(value, || json!(sent))?) {
         ("sex", Some(text)) => Ok(text.parse::<i64>().map_err(|_| refused())?.into()),
         ("birthday", Some(day)) if !is_day(&day) => Err(refused()),
         // `sex` may not be NULL: the database says so.
         ("sex", None) => Ok(None::<i64>.into()),
         (_, text) => Ok(text.into()),
     }
-}
-
-fn profile_json(profile: &Row) -> Value {
-    json!({
-        "id": profile.json("id"),
-        "user_id": profile.json("user_id"),
-        "real_name": profile.json("real_name"),
-        "sex": profile.json("sex"),
-        "birthday": profile.json("birthday"),
-        "age": profile.json("age"),
-        "created_at": date(profile.integer("created_at")),
-        "updated_at": date(profile.integer("updated_at")),
-    })
 }

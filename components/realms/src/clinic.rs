@@ -1,7 +1,7 @@
 //! The realm `clinic`: bodies without an envelope, HTTP's own statuses, every message of every field.
 
 use wharf_kit::database::{self, Row};
-use wharf_kit::{Error, Input, Map, Request, Response, Value, answer, json, params};
+use wharf_kit::{Error, FromRequest, Input, Map, Request, Response, Value, answer, json, params};
 
 use crate::store::DISABLED;
 use crate::validate::{Field, Rule};
@@ -76,22 +76,31 @@ pub fn taken(label: &str) -> String {
 /// The user who calls, as the database knows them at this moment: a row of [`USER`].
 ///
 /// Somebody who is gone or disabled is nobody, whatever their token says.
-pub fn caller(request: &Request) -> Result<Row, Error> {
-    let id = request.identity()?.user_id;
-    let sql = format!(
-        "SELECT {USER} FROM users JOIN clinic_users ON clinic_users.user_id = users.id
-         WHERE users.realm = $1 AND users.id = $2 AND users.status <> $3"
-    );
-    database::query_one(&sql, params![CLINIC, id, DISABLED])?.ok_or(Error::Unauthenticated)
+pub struct User(pub Row);
+
+impl FromRequest<'_> for User {
+    fn from_request(request: &Request) -> Result<Self, Error> {
+        let id = request.identity()?.user_id;
+        let sql = format!(
+            "SELECT {USER} FROM users JOIN clinic_users ON clinic_users.user_id = users.id
+             WHERE users.realm = $1 AND users.id = $2 AND users.status <> $3"
+        );
+        let found = database::query_one(&sql, params![CLINIC, id, DISABLED])?;
+        found.map(User).ok_or(Error::Unauthenticated)
+    }
 }
 
-/// The user who calls, if it is a doctor.
-pub fn doctor(request: &Request) -> Result<Row, Error> {
-    let caller = caller(request)?;
-    if caller.integer("type") == DOCTOR {
-        Ok(caller)
-    } else {
-        Err(message(403, "没有访问权限").into())
+/// The user who calls, who is a doctor.
+pub struct Doctor(pub Row);
+
+impl FromRequest<'_> for Doctor {
+    fn from_request(request: &Request) -> Result<Self, Error> {
+        let User(caller) = User::from_request(request)?;
+        if caller.integer("type") == DOCTOR {
+            Ok(Doctor(caller))
+        } else {
+            Err(message(403, "没有访问权限").into())
+        }
     }
 }
 

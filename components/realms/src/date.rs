@@ -1,7 +1,7 @@
 //! Dates as clients of the original systems read them.
 
 use time::{Date, Month, OffsetDateTime, UtcOffset};
-use wharf_kit::{Value, clock, settings};
+use wharf_kit::{clock, settings};
 
 /// A time as clients of a realm read it: `YYYY-MM-DD HH:MM:SS` in the zone that the operator has set for it.
 pub fn date(realm: &str, seconds: i64) -> String {
@@ -12,11 +12,6 @@ pub fn date(realm: &str, seconds: i64) -> String {
 /// The day of [`date`], as `YYYYMMDD`.
 pub fn day(realm: &str, seconds: i64) -> String {
     date(realm, seconds).chars().take(10).filter(char::is_ascii_digit).collect()
-}
-
-/// A time as JSON; null if there is none.
-pub(crate) fn optional(realm: &str, seconds: Option<i64>) -> Value {
-    seconds.map_or(Value::Null, |seconds| Value::from(date(realm, seconds)))
 }
 
 /// Whether a text is a day of the calendar: `YYYY-MM-DD`.

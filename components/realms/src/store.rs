@@ -1,8 +1,10 @@
 //! The realm `store`: its envelope, its codes, its messages. HTTP's status is 200 for all of these.
 
-use wharf_kit::bindings::wharf::plugin::log::{self, Level};
-use wharf_kit::database::{self, Row};
-use wharf_kit::{Error, Input, Request, Response, Value, answer, json, params, text};
+use serde::{Deserialize, Serialize, Serializer};
+use wharf_kit::{
+    Error, FromRequest, Input, IntoResponse, Json, Request, Response, Value, answer, database,
+    json, params, text,
+};
 
 use crate::validate::{Field, Rule};
 
@@ -67,9 +69,21 @@ pub fn envelope_with(data: Value, code: Code, message: &str) -> Response {
     answer::json(200, &json!({ "data": data, "code": code.number(), "msg": message }))
 }
 
-/// Done.
-pub fn done(data: Value) -> Response {
-    envelope(data, Code::Done)
+/// Done: the envelope of what a handler answers.
+#[derive(Clone, Debug)]
+pub struct Done<T>(pub T);
+
+impl<T: Serialize> IntoResponse for Done<T> {
+    fn into_response(self) -> Result<Response, Error> {
+        #[derive(Serialize)]
+        struct Envelope<T> {
+            data: T,
+            code: i64,
+            msg: &'static str,
+        }
+        let (code, msg) = (Code::Done.number(), Code::Done.message());
+        Json(Envelope { data: self.0, code, msg }).into_response()
+    }
 }
 
 /// The answer to whoever may not do this.
@@ -106,7 +120,7 @@ pub fn written<T>(
         | database::Error::InvalidValue(_) => failed(sent()),
         passing if passing.is_passing() => Error::Busy,
         other => {
-            log::write(Level::Error, &format!("a write failed: {other:?}"));
+            wharf_kit::error!("a write failed: {other:?}");
             failed(sent())
         }
     })
@@ -115,24 +129,24 @@ pub fn written<T>(
 /// The status of users who may neither sign in nor use the tokens that they hold.
 pub const DISABLED: i64 = -1;
 
-/// The columns of a user that may be seen, for [`user`].
+/// The columns of a [`User`].
 pub const USER: &str = "id, name, username, email, email_verified_at, phone, invitation_code, status, avatar, created_at, updated_at";
 
-/// A row of [`USER`] as clients of the realm read it.
-pub fn user(row: &Row) -> Value {
-    json!({
-        "id": row.json("id"),
-        "name": row.json("name"),
-        "username": row.json("username"),
-        "email": row.json("email"),
-        "email_verified_at": optional_date(row.optional_integer("email_verified_at")),
-        "phone": row.json("phone"),
-        "invitation_code": row.json("invitation_code"),
-        "status": row.json("status"),
-        "avatar": row.json("avatar"),
-        "created_at": date(row.integer("created_at")),
-        "updated_at": date(row.integer("updated_at")),
-    })
+/// What may be seen of a user, as clients of the realm read it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the columns say what they are")]
+pub struct User {
+    pub id: i64,
+    pub name: Option<String>,
+    pub username: Option<String>,
+    pub email: Option<String>,
+    pub email_verified_at: Option<Date>,
+    pub phone: Option<String>,
+    pub invitation_code: Option<String>,
+    pub status: i64,
+    pub avatar: Option<String>,
+    pub created_at: Date,
+    pub updated_at: Date,
 }
 
 /// The user who calls, as the database knows them at this moment.
@@ -144,21 +158,23 @@ pub struct Caller {
     pub is_admin: bool,
 }
 
-/// Looks the caller up: somebody who is gone or disabled is nobody, and somebody who was demoted is
-/// no admin any more, whatever their token says.
-pub fn caller(request: &Request) -> Result<Caller, Error> {
-    let id = request.identity()?.user_id;
-    let found = database::query(
-        "SELECT users.id, roles.name FROM users
-         LEFT JOIN user_roles ON user_roles.user_id = users.id
-         LEFT JOIN roles ON roles.id = user_roles.role_id
-         WHERE users.realm = $1 AND users.id = $2 AND users.status <> $3",
-        params![STORE, id, DISABLED],
-    )?;
-    if found.is_empty() {
-        return Err(Error::Unauthenticated);
+/// Somebody who is gone or disabled is nobody, and somebody who was demoted is no admin any more, whatever their token
+/// says.
+impl FromRequest<'_> for Caller {
+    fn from_request(request: &Request) -> Result<Self, Error> {
+        let id = request.identity()?.user_id;
+        let roles: Vec<Option<String>> = database::query_as(
+            "SELECT roles.name FROM users
+             LEFT JOIN user_roles ON user_roles.user_id = users.id
+             LEFT JOIN roles ON roles.id = user_roles.role_id
+             WHERE users.realm = $1 AND users.id = $2 AND users.status <> $3",
+            params![STORE, id, DISABLED],
+        )?;
+        if roles.is_empty() {
+            return Err(Error::Unauthenticated);
+        }
+        Ok(Caller { id, is_admin: roles.iter().flatten().any(|name| name.contains("admin")) })
     }
-    Ok(Caller { id, is_admin: found.iter().any(|row| row.text("name").contains("admin")) })
 }
 
 /// A column's parameter from an input: NULL for null; an array, an object and long text fit no column.
@@ -175,9 +191,14 @@ pub fn date(seconds: i64) -> String {
     crate::date(STORE, seconds)
 }
 
-/// A time as JSON; null if there is none.
-pub fn optional_date(seconds: Option<i64>) -> Value {
-    crate::date::optional(STORE, seconds)
+/// A column of unix seconds, which clients of the realm read as [`date`].
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub struct Date(pub i64);
+
+impl Serialize for Date {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&date(self.0))
+    }
 }
 
 fn message(rule: Rule, label: &str) -> String {

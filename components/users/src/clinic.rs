@@ -1,13 +1,13 @@
 //! The realm `clinic`: doctors about themselves.
 
-use wharf_kit::{Endpoint, Error, Request, Response, answer};
-use wharf_realms::clinic::{CLINIC, doctor, user};
+use wharf_kit::Endpoint;
+use wharf_kit::prelude::*;
+use wharf_realms::clinic::{CLINIC, Doctor, user};
 
-pub(super) const ENDPOINTS: &[Endpoint] = &[Endpoint::get("/api/doctor/me", me)
-    .signed_in(CLINIC)
-    .tag("clinic")
-    .summary("The caller, who must be a doctor.")];
+pub(super) const ENDPOINTS: &[Endpoint] = endpoints![me];
 
-fn me(request: &Request) -> Result<Response, Error> {
-    Ok(answer::json(200, &user(&doctor(request)?)))
+/// The caller, who must be a doctor.
+#[get("/api/doctor/me", signed_in = CLINIC, tag = "clinic")]
+fn me(Doctor(caller): Doctor) -> Json<Value> {
+    Json(user(&caller))
 }
