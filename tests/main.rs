@@ -8,6 +8,7 @@ mod command_line;
 mod console;
 mod corpora;
 mod deploy;
+mod dev;
 mod durability;
 mod examples;
 mod hostile;

@@ -63,7 +63,7 @@ fn only_a_few_rooms_know_wasmtime() {
 
 #[test]
 fn only_a_few_rooms_ask_the_system_for_limits() {
-    assert_only("rustix", &["capabilities", "cli", "compiler"]);
+    assert_only("rustix", &["build", "capabilities", "cli", "compiler"]);
 }
 
 #[test]
@@ -110,6 +110,17 @@ fn only_the_admin_api_knows_axum_and_only_the_command_line_asks_it() {
     assert_only("tower_service", &["admin"]);
     assert_only("reqwest", &["cli"]);
     assert_only("indicatif", &["cli"]);
+}
+
+#[test]
+fn only_one_room_knows_how_components_are_built_and_who_saves_their_sources() {
+    for name in ["cargo_metadata", "WalkBuilder"] {
+        assert_only(name, &["build"]);
+    }
+    assert_only("notify", &["dev"]);
+    // What compilers say is seen in the terminal, and where a group answers with it.
+    assert_only("anstream", &["build", "dev", "response"]);
+    assert_only("ansi_to_html", &["response"]);
 }
 
 #[test]

@@ -10,14 +10,13 @@ use arc_swap::ArcSwap;
 
 use crate::admission::Admission;
 use crate::admission::shares::Shares;
-use crate::admission::throttle::{self, Throttle};
 use crate::capabilities::Shared;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::database::Share;
 use crate::deploy::Deployer;
 use crate::listener;
-use crate::platform::{self, Berth, Docked, Platform};
+use crate::platform::{self, Docked, Platform};
 use crate::registry::Registry;
 use crate::response::Unsent;
 use crate::tenant::serving::Serving;
@@ -63,7 +62,8 @@ impl App {
         address: SocketAddr,
     ) -> Result<Built, String> {
         let platform = Arc::new(Platform::open(config, clock).await?);
-        let accesses = platform::access(config)?;
+        // While `wharf dev` works, components come one by one, and the folder may hold none yet.
+        let accesses = if config.dev { BTreeMap::new() } else { platform::access(config)? };
         let shared = platform.shared(DEFAULT, 0, true);
         let shares = shares(&shared, &accesses).await?;
         let folder = platform.folder(accesses).await?;
@@ -131,21 +131,8 @@ async fn default_tenant(
     let usual = platform.throttle();
     let mut groups = BTreeMap::new();
     for (group, docked) in folder {
-        let own = config.group(group);
-        // Groups that set nothing of their own count a caller's requests together.
-        let throttle = match own.throttle {
-            throttle::GroupConfig { usual: None, sign_in: None } => Arc::clone(&usual),
-            own => Throttle::new(config.throttle, own, &platform.clock),
-        };
-        let berth = Berth {
-            tenant: DEFAULT,
-            shared: &shared,
-            throttle: &throttle,
-            group,
-            settings: own.settings,
-            database: shares.remove(group),
-        };
-        let loaded = platform.load(docked, berth).await;
+        let database = shares.remove(group);
+        let loaded = platform.load_own(docked, group, &shared, &usual, database).await;
         let loaded = loaded.map_err(|why| format!("component {group} {why}"))?;
         tracing::info!(component = %group, digest = %loaded.served.group.origin.digest, routes = loaded.routes.len(), "loaded");
         groups.insert(group.clone(), loaded);

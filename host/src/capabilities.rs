@@ -47,6 +47,13 @@ pub struct Origin {
     pub digest: String,
 }
 
+impl Origin {
+    /// The group and the digest, as `x-wharf-revision` names a revision.
+    pub fn label(&self) -> String {
+        format!("{}@{}", self.group, self.digest)
+    }
+}
+
 /// What all requests of a tenant share. Lives as long as the process.
 pub struct Shared {
     /// Its data.

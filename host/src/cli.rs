@@ -23,11 +23,8 @@ mod sign;
 mod tenant;
 mod token;
 
-use std::fs::Permissions;
-use std::io::Write as _;
 use std::net::SocketAddr;
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -187,17 +184,6 @@ impl Place {
         config.database = self.database.or(config.database);
         Ok(config)
     }
-}
-
-/// Puts a file in place whole: whoever reads it finds the old one or the new one.
-fn replace(file: &Path, mode: u32, bytes: &[u8]) -> std::io::Result<()> {
-    let mut temporary = tempfile::Builder::new()
-        .permissions(Permissions::from_mode(mode))
-        .tempfile_in(file.parent().unwrap_or(Path::new(".")))?;
-    temporary.write_all(bytes)?;
-    temporary.as_file().sync_all()?;
-    temporary.persist(file)?;
-    Ok(())
 }
 
 /// A realm by its name.

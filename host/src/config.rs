@@ -10,7 +10,9 @@ use serde::Deserialize;
 use crate::capabilities::{cache, passwords};
 use crate::database::Limits;
 use crate::tenant::{GroupConfig, RealmConfig};
-use crate::{admin, admission, blobs, clock, compiler, identity, instance, listener, outbound};
+use crate::{
+    admin, admission, blobs, clock, compiler, identity, instance, listener, outbound, response,
+};
 
 /// All settings. `wharf.example.toml` shows each with its default.
 #[derive(Clone, Deserialize)]
@@ -37,8 +39,13 @@ pub struct Config {
     /// Whether captcha answers tell their code: for tests, on loopback addresses alone.
     #[serde(skip)]
     pub captcha_reveal: bool,
+    /// Whether `wharf dev` serves: the components of the folder come one by one, and some may be broken.
+    #[serde(skip)]
+    pub dev: bool,
     /// What clients may take.
     pub http: listener::Config,
+    /// What answers tell besides what components say.
+    pub answers: response::Config,
     /// How TLS is spoken.
     pub tls: listener::tls::Config,
     /// The admin API.
@@ -84,7 +91,9 @@ impl Default for Config {
             program: this_program(),
             admin_password: None,
             captcha_reveal: false,
+            dev: false,
             http: listener::Config::default(),
+            answers: response::Config::default(),
             tls: listener::tls::Config::default(),
             admin: admin::Config::default(),
             compile: compiler::Config::default(),
@@ -301,7 +310,7 @@ impl Config {
             self.sql,
             self.tokens,
         );
-        let compile = (self.compile, self.admin);
+        let compile = (self.compile, self.admin, self.answers);
         let capabilities =
             (self.passwords, self.cache_capability, self.blobs.clone(), self.outbound.clone());
         (

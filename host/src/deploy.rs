@@ -6,6 +6,7 @@
 //! back, what the pointer says: the old or the new, never neither.
 
 mod candidate;
+mod folder;
 mod follow;
 pub mod refusal;
 mod smoke;
@@ -15,6 +16,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{OwnedMutexGuard, Semaphore};
@@ -29,17 +31,18 @@ use crate::tenant::serving::Loaded;
 use crate::tenant::trial::Trial;
 use crate::tenants::Tenants;
 use candidate::{Candidate, Terms};
+use folder::Folder;
 use refusal::{Kind, Refusal};
+
+pub use folder::Replaced;
 
 /// Puts components online and takes them back.
 pub struct Deployer {
     platform: Arc<Platform>,
     registry: Arc<Registry>,
     tenants: Arc<Tenants>,
-    /// The components of the folder, which tenants may inherit.
-    folder: BTreeMap<String, Docked>,
-    /// The same as the default tenant serves them, where nothing was deployed in their place.
-    own: BTreeMap<String, Loaded>,
+    /// The components of the folder.
+    folder: ArcSwap<Folder>,
     /// Who is changing or preparing what: one at a time, in the order in which they came.
     turns: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
     compiling: Semaphore,
@@ -144,13 +147,13 @@ impl Deployer {
         folder: BTreeMap<String, Docked>,
     ) -> Self {
         let own = tenants.default().serving.load().groups().clone();
+        let folder = ArcSwap::from_pointee(Folder::new(folder, own));
         let compilers = platform.config.compile.concurrency.max(1);
         Deployer {
             platform,
             registry,
             tenants,
             folder,
-            own,
             turns: Mutex::default(),
             compiling: Semaphore::new(compilers),
             attempts: Mutex::default(),
@@ -198,18 +201,19 @@ impl Deployer {
         let Berthed { record, tenant: berth } = &berthed;
         let terms = Terms { record, tenant: berth, group: &group, settings: &settings };
         let candidate = self.candidate(&component, manifest, &terms, &progress).await?;
-        Self::try_out(&terms, &candidate, &progress).await?;
+        Self::try_out(berth, terms.group, &candidate, &progress).await?;
         progress(Step::Storing);
         fail::fail_point!("deploy::checked", |_| std::process::abort());
+        let imports: Vec<String> = candidate.imported.iter().map(ToString::to_string).collect();
         let new = NewRevision {
             tenant,
             group,
             artifact: component.to_vec(),
-            component: candidate.digest,
+            component: candidate.docked.digest,
             settings,
-            grants: candidate.imports.clone(),
+            grants: imports.clone(),
             routes: routes(&candidate.loaded),
-            imports: candidate.imports,
+            imports,
             who,
             source,
             base: Some(base),
@@ -247,22 +251,23 @@ impl Deployer {
 
     /// Has the tables of a component take its steps, and the component answer for the first time.
     async fn try_out(
-        terms: &Terms<'_>,
+        tenant: &Tenant,
+        group: &str,
         candidate: &Candidate,
         progress: &(impl Fn(Step) + Sync),
     ) -> Result<(), Refusal> {
-        let Candidate { loaded, access, .. } = candidate;
-        Self::check_routes(terms.tenant, terms.group, loaded)?;
+        let Candidate { loaded, docked, .. } = candidate;
+        Self::check_routes(tenant, group, loaded)?;
         if let Some(share) = &loaded.served.group.database {
             progress(Step::Migrating);
             let unfit = |why: String| Refusal::unfit(format!("its tables: {why}"));
-            share.migrate(&access.manifest.migrations).await.map_err(unfit)?;
+            share.migrate(&docked.access.manifest.migrations).await.map_err(unfit)?;
             share.open().await.map_err(unfit)?;
         }
         fail::fail_point!("deploy::migrated", |_| std::process::abort());
-        let Some(smoke) = &access.manifest.smoke else { return Ok(()) };
+        let Some(smoke) = &docked.access.manifest.smoke else { return Ok(()) };
         progress(Step::Trying);
-        smoke::check(smoke, terms.group, loaded).await
+        smoke::check(smoke, group, loaded).await
     }
 
     /// Writes a revision down, and has requests reach it.

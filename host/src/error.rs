@@ -1,8 +1,10 @@
 //! What can go wrong in a request: one voice for the caller, one for the log.
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::admission::throttle::TooOften;
+use crate::tenant::broken::Broken;
 
 /// Why a request was not answered by its component.
 #[derive(Debug)]
@@ -33,6 +35,8 @@ pub enum Error {
     Unavailable(String),
     /// The component failed: it trapped, ran over a limit or answered what HTTP cannot carry.
     Guest(String),
+    /// The newest sources of the component do not serve, which developers alone see.
+    Broken(Arc<Broken>),
 }
 
 impl fmt::Display for Error {
@@ -51,6 +55,7 @@ impl fmt::Display for Error {
                 write!(f, "more than {limit} requests a minute")
             }
             Error::Unavailable(cause) | Error::Guest(cause) => f.write_str(cause),
+            Error::Broken(broken) => f.write_str(&broken.message),
         }
     }
 }

@@ -111,7 +111,7 @@ impl Host {
         self.made_up_password.as_deref()
     }
 
-    /// What puts components online, for benchmarks: everybody else asks the admin API.
+    /// What puts components online, for `wharf dev` and benchmarks: everybody else asks the admin API.
     pub fn deployer(&self) -> &Deployer {
         &self.app.deployer
     }

@@ -19,14 +19,16 @@
 //! Around it: [`config`] is read once, [`app`] puts the parts together, [`compiler`] makes
 //! components runnable, [`database`] is SQLite or PostgreSQL, [`blobs`] is a folder or S3, [`outbound`]
 //! calls other hosts, [`clock`] tells the time, [`registry`] keeps what tenants have deployed, [`admin`] is
-//! where their operators ask for it, [`users`] moves users in and out, and [`cli`] holds the commands. Host
-//! and components meet in `wit/` and in `wasi:http` alone; `tests/tidy.rs` holds who may know what.
+//! where their operators ask for it, [`users`] moves users in and out, [`build`] makes components of sources,
+//! [`dev`] does so whenever those are saved, and [`cli`] holds the commands. Host and components meet in
+//! `wit/` and in `wasi:http` alone; `tests/tidy.rs` holds who may know what.
 
 pub mod admin;
 pub mod admission;
 pub mod app;
 pub mod bindings;
 pub mod blobs;
+pub mod build;
 pub mod capabilities;
 pub mod cli;
 pub mod clock;
@@ -34,7 +36,9 @@ pub mod compiler;
 pub mod config;
 pub mod database;
 pub mod deploy;
+pub mod dev;
 pub mod error;
+pub mod files;
 pub mod host;
 pub mod identity;
 pub mod instance;

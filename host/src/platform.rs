@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::HeaderValue;
 
 use crate::admission::Admission;
 use crate::admission::throttle::{self, Throttle};
@@ -75,6 +76,13 @@ pub struct Berth<'a> {
     pub settings: BTreeMap<String, String>,
     /// The tenant's data, as far as the group may reach it.
     pub database: Option<Arc<Share>>,
+}
+
+impl Docked {
+    /// Whether its digest begins so, as that of what serves is told.
+    pub fn is(&self, digest: &str) -> bool {
+        self.digest.starts_with(digest)
+    }
 }
 
 impl Platform {
@@ -191,6 +199,8 @@ impl Platform {
             database,
             shared: Arc::clone(shared),
         });
+        let label = self.config.answers.revision.unwrap_or(false).then(|| group.origin.label());
+        let label = label.and_then(|label| HeaderValue::from_str(&label).ok());
         let admission = Admission::of_group(self.config.admission);
         let middleware = docked.access.manifest.middleware.clone();
         // Instances that are kept remember: each group of each tenant has its own.
@@ -198,13 +208,37 @@ impl Platform {
             Some(reuse) => Arc::new(docked.revision.reusing(reuse, self.kept.clone())),
             None => Arc::clone(&docked.revision),
         };
-        let served = Served { group, revision, admission, middleware };
+        let served = Served { group, revision, admission, middleware, label };
         let nobody = Ipv6Addr::UNSPECIFIED.into();
         let guest = served.guest(Caller::Anonymous, nobody, "deploy".into(), Bytes::new());
         let routes = served.revision.routes(guest).await;
         let routes = routes
             .map_err(|failed| format!("failed when it was asked for its routes: {}", failed.0))?;
         Ok(Loaded { served: Arc::new(served), routes: routes.into(), revision: None })
+    }
+
+    /// Makes a group of the default tenant's of a component of the folder. `usual` counts the requests for all
+    /// groups that set nothing of their own.
+    ///
+    /// # Errors
+    /// In words, what its component does when it is asked for its routes.
+    pub async fn load_own(
+        &self,
+        docked: &Docked,
+        group: &str,
+        shared: &Arc<Shared>,
+        usual: &Arc<Throttle>,
+        database: Option<Arc<Share>>,
+    ) -> Result<Loaded, String> {
+        let own = self.config.group(group);
+        let throttle = match own.throttle {
+            throttle::GroupConfig { usual: None, sign_in: None } => Arc::clone(usual),
+            own => Throttle::new(self.config.throttle, own, &self.clock),
+        };
+        let settings = docked.access.manifest.told(own.settings);
+        let throttle = &throttle;
+        let berth = Berth { tenant: DEFAULT, shared, throttle, group, settings, database };
+        self.load(docked, berth).await
     }
 
     /// Loads and links components of the folder, which may do so much, by the names of their groups.

@@ -14,7 +14,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use hyper::body::Incoming;
-use hyper::header::{self, HeaderMap};
+use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Method, Request, StatusCode, Version};
 use serde_json::json;
@@ -32,6 +32,7 @@ use crate::identity::{Caller, Rejection};
 use crate::listener::{self, Answers, Peer};
 use crate::response::{self, Answer};
 use crate::router::{Found, Route};
+use crate::tenant::broken::Broken;
 use crate::tenant::serving::{Chosen, Serving};
 use crate::tenant::trial::Trial;
 use crate::tenant::{Served, Tenant};
@@ -82,28 +83,31 @@ impl Answers for App {
         let id = request_id();
         let (head, body) = request.into_parts();
         let path = head.uri.path();
+        let mut label = None;
         let answered = match refusal {
             Some(refusal) => Err(Error::Refused(refusal)),
-            None => respond(self, peer, &head, body, &id).await,
+            None => respond(self, peer, &head, body, &id, &mut label).await,
         };
         let answer = match answered {
             Ok(answer) => answer,
             Err(error) => {
                 tracing::debug!(request = &*id, method = %head.method, path, %error, "not answered by a component");
-                response::readable(response::from_error(&error), &head.headers)
+                response::from_error_to(&error, &head)
             }
         };
         tracing::debug!(request = &*id, method = %head.method, path, status = answer.status().as_u16(), "answered");
-        response::finish(answer, peer, path, &id)
+        response::finish(answer, peer, path, &id, label)
     }
 }
 
+/// `label` becomes that of the revision that answers, as soon as it is known.
 async fn respond(
     app: &Arc<App>,
     peer: &Peer,
     head: &Parts,
     body: Incoming,
     id: &Arc<str>,
+    label: &mut Option<HeaderValue>,
 ) -> Result<Answer, Error> {
     check_size(app, head)?;
     check_authority(head)?;
@@ -120,13 +124,19 @@ async fn respond(
     let client = inputs::client(peer.address.ip(), &head.headers, &app.http);
     let chosen = place.find(head, client)?;
     let route = chosen.found.route;
-    if let Some(proxy) = route.served.revision.proxy() {
+    let broken = place.broken(route, || wants_last_good(head));
+    if broken.is_none() {
+        label.clone_from(&route.served.label);
+    }
+    if let Some(proxy) = route.served.revision.proxy().filter(|_| broken.is_none()) {
         let streamed = stream::respond(app, peer, &place, (chosen, proxy), head, body, id);
         // Boxed, since its state would be moved about with that of every other request.
         return Box::pin(streamed).await;
     }
     // Where the body holds no token, whoever may not call the route is known before it is read.
-    let early = if inputs::is_token_in_body(head) {
+    let early = if let Some(broken) = broken {
+        Some(Err(Error::Broken(broken)))
+    } else if inputs::is_token_in_body(head) {
         None
     } else {
         Some(admit_caller(&place.tenant, route, head, &[]).await)
@@ -171,6 +181,17 @@ impl Place {
         let caller = || sticky(&self.tenant, head, client);
         self.serving.find(head.method.as_str(), head.uri.path(), caller)
     }
+
+    /// What is wrong with the newest sources of the group that answers a route, unless who asks is content with
+    /// its last good revision.
+    fn broken(&self, route: &Route, is_content: impl FnOnce() -> bool) -> Option<Arc<Broken>> {
+        self.serving.broken(route).filter(|_| !is_content()).cloned()
+    }
+}
+
+/// Whether a client asks for the last good revision of a group whose newest sources do not serve.
+fn wants_last_good(head: &Parts) -> bool {
+    head.headers.get(response::REVISION).is_some_and(|value| value == "last-good")
 }
 
 /// A number of a caller's that stays the same, on every host: of the user where a token in a header says who

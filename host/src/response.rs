@@ -1,5 +1,7 @@
 //! A component's answer, or an [`Error`], as HTTP.
 
+mod broken;
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -9,7 +11,9 @@ use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Either, Full, StreamBody};
 use hyper::body::Frame;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
+use hyper::http::request::Parts;
 use hyper::{Method, Response, StatusCode};
+use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -20,6 +24,15 @@ use crate::error::{Error, Refusal};
 use crate::instance::CallFailed;
 use crate::instance::proxy::Content;
 use crate::listener::Peer;
+
+/// What answers tell besides what components say, in `[answers]`.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Whether answers of components say which revision has made them (`x-wharf-revision`). If it is not set,
+    /// `wharf dev` does and `wharf serve` does not.
+    pub revision: Option<bool>,
+}
 
 /// What goes out. Components hand bodies over whole, but for blobs, which are sent as they are read, and
 /// what `wasi:http` components stream.
@@ -216,7 +229,19 @@ pub fn from_error(error: &Error) -> Answer {
         Error::Guest(_) => {
             json_answer(StatusCode::INTERNAL_SERVER_ERROR, &json!({ "message": "Server Error" }))
         }
+        Error::Broken(broken) => broken::answer(broken),
     }
+}
+
+/// The same for whoever sent this request: a browser shows a developer what is wrong as a page.
+pub fn from_error_to(error: &Error, asked: &Parts) -> Answer {
+    let answer = match error {
+        Error::Broken(broken) if broken::is_for_people(&asked.headers) => {
+            broken::page(broken, &asked.method)
+        }
+        error => from_error(error),
+    };
+    readable(answer, &asked.headers)
 }
 
 fn refused(refusal: Refusal) -> Answer {
@@ -262,8 +287,11 @@ pub fn with_attempt(mut answer: Answer, attempt: Option<Result<Allowance, TooOft
     answer
 }
 
+/// Says which revision answers, and, of a request, whether the last good one is to.
+pub const REVISION: HeaderName = HeaderName::from_static("x-wharf-revision");
+
 /// Lets pages of any origin read an answer of the host's own, in which nothing is secret.
-pub fn readable(mut answer: Answer, asked: &HeaderMap) -> Answer {
+fn readable(mut answer: Answer, asked: &HeaderMap) -> Answer {
     if let Some(origin) = asked.get(header::ORIGIN) {
         let headers = answer.headers_mut();
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
@@ -302,9 +330,18 @@ pub fn options(path: &str, allowed: &[&str], asked: &HeaderMap) -> Answer {
     answer
 }
 
-/// Adds what every answer carries.
-pub fn finish(mut answer: Answer, peer: &Peer, path: &str, request: &str) -> Answer {
+/// Adds what every answer carries, and the label of the revision that was asked for it.
+pub fn finish(
+    mut answer: Answer,
+    peer: &Peer,
+    path: &str,
+    request: &str,
+    label: Option<HeaderValue>,
+) -> Answer {
     let headers = answer.headers_mut();
+    if let Some(label) = label {
+        headers.insert(REVISION, label);
+    }
     insert(headers, HeaderName::from_static("x-request-id"), request);
     if let Some(strict) = &peer.strict_transport {
         headers.insert(header::STRICT_TRANSPORT_SECURITY, strict.clone());
@@ -317,7 +354,7 @@ pub fn finish(mut answer: Answer, peer: &Peer, path: &str, request: &str) -> Ans
 
 /// Headers of the connection (RFC 9110, section 7.6.1) and those that the host writes itself.
 pub fn belongs_to_connection(name: &HeaderName) -> bool {
-    const OURS: [&str; 11] = [
+    const OURS: [&str; 12] = [
         "connection",
         "content-length",
         "date",
@@ -329,6 +366,7 @@ pub fn belongs_to_connection(name: &HeaderName) -> bool {
         "transfer-encoding",
         "upgrade",
         "x-request-id",
+        "x-wharf-revision",
     ];
     OURS.contains(&name.as_str())
 }

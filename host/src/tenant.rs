@@ -1,5 +1,6 @@
 //! A tenant: its groups, and the data and rights that they share.
 
+pub mod broken;
 pub mod manifest;
 pub mod package;
 pub mod serving;
@@ -12,6 +13,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
+use http::HeaderValue;
 use serde::{Deserialize, Deserializer};
 
 use crate::admission::throttle::Throttle;
@@ -257,6 +259,8 @@ pub struct Served {
     pub admission: Admission,
     /// The groups that see its requests before and its answers after it, outermost first.
     pub middleware: Vec<String>,
+    /// What `x-wharf-revision` says on its answers; `None` where they do not carry it.
+    pub label: Option<HeaderValue>,
 }
 
 impl Served {

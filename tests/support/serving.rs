@@ -65,6 +65,22 @@ impl Serving {
         serving
     }
 
+    /// Reads what it prints up to a line with these words.
+    pub fn until_printed(&mut self, words: &str) {
+        loop {
+            let mut line = String::new();
+            assert!(
+                self.output.read_line(&mut line).expect("text") > 0,
+                "it ended: {}",
+                self.rest()
+            );
+            self.printed += &line;
+            if line.contains(words) {
+                return;
+            }
+        }
+    }
+
     /// What stands in standard error. Its position is the program's and stays where it is.
     pub fn rest(&self) -> String {
         let size = self.error.metadata().expect("a file").len();

@@ -7,8 +7,8 @@ use std::path::Path;
 use clap::Args;
 use serde::Serialize;
 
-use super::build::{self, TARGET};
 use super::{Settings, block_on};
+use crate::build::{self, TARGET};
 use crate::capabilities::Grant;
 use crate::compiler::Compiler;
 use crate::config::Config;

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use rcgen::{CertificateParams, DnType, KeyPair};
 
-use super::replace;
+use crate::files::replace;
 
 /// The names that it is for.
 const NAMES: [&str; 3] = ["localhost", "127.0.0.1", "::1"];

@@ -112,7 +112,31 @@ fn fit_descriptors(config: &mut Config) {
 }
 
 /// Serves until a signal says stop.
-pub(super) fn serve(mut config: Config) -> Result<(), String> {
+fn serve(config: Config) -> Result<(), String> {
+    run(config, async |serving| {
+        serving.announce();
+        std::future::pending::<()>().await;
+    })
+}
+
+/// A host that serves, for whoever works beside it.
+pub(super) struct Serving<'a> {
+    pub(super) host: &'a Host,
+}
+
+impl Serving<'_> {
+    /// Prints where it is reached.
+    pub(super) fn announce(&self) {
+        let host = self.host;
+        if let Some(admin) = host.admin_origin() {
+            println!("admin on {admin}");
+        }
+        println!("listening on {}", host.origin());
+    }
+}
+
+/// Serves until a signal says stop, and does something else beside that, which ends with it.
+pub(super) fn run(mut config: Config, beside: impl AsyncFnOnce(Serving<'_>)) -> Result<(), String> {
     fit_descriptors(&mut config);
     // Tests have the host die in the middle of a deploy; a release is built without the points.
     let _failpoints = fail::FailScenario::setup();
@@ -123,18 +147,15 @@ pub(super) fn serve(mut config: Config) -> Result<(), String> {
         let mut stop =
             Stop::listen().map_err(|error| format!("cannot wait for signals: {error}"))?;
         let host = Host::start(config, Clock::system()).await?;
+        // At once: whatever comes next may fail.
         if let Some(password) = host.made_up_password() {
             println!(
                 "first start: sign in as admin, of the store or the console, with the password {password} (shown this once)"
             );
         }
-        if let Some(admin) = host.admin_origin() {
-            println!("admin on {admin}");
-        }
-        println!("listening on {}", host.origin());
-        while stop.or_asked().await == Signalled::Asked {
-            let Figures { requests, waiting, connections, kept } = host.figures();
-            tracing::info!(requests, waiting, connections, kept, "in hand (SIGUSR1)");
+        tokio::select! {
+            () = beside(Serving { host: &host }) => {}
+            () = stop.wait(&host) => {}
         }
         println!("stopping: requests in flight may finish");
         host.shutdown().await;
@@ -162,6 +183,14 @@ impl Stop {
             interrupt: signal(SignalKind::interrupt())?,
             asked: signal(SignalKind::user_defined1())?,
         })
+    }
+
+    /// Waits until the host is to stop, and tells the log what it has in hand as often as that is asked.
+    async fn wait(&mut self, host: &Host) {
+        while self.or_asked().await == Signalled::Asked {
+            let Figures { requests, waiting, connections, kept } = host.figures();
+            tracing::info!(requests, waiting, connections, kept, "in hand (SIGUSR1)");
+        }
     }
 
     async fn or_asked(&mut self) -> Signalled {

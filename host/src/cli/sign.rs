@@ -7,7 +7,7 @@ use clap::Args;
 use minisign::{SecretKey, SecretKeyBox};
 
 use super::remote::read_line;
-use super::replace;
+use crate::files::replace;
 use crate::tenant::manifest;
 use crate::tenant::package::Package;
 

@@ -8,6 +8,7 @@ use super::refusal::{Kind, Refusal};
 use super::{Deployer, Step, world};
 use crate::capabilities::Grant;
 use crate::capabilities::calls::SELF;
+use crate::compiler::Artifact;
 use crate::database::{Share, Tables};
 use crate::instance;
 use crate::outbound::Names;
@@ -21,9 +22,9 @@ use crate::tenant::{Access, Source, Tenant};
 /// A component that could serve.
 pub(super) struct Candidate {
     pub(super) loaded: Loaded,
-    pub(super) access: Arc<Access>,
-    pub(super) digest: String,
-    pub(super) imports: Vec<String>,
+    pub(super) docked: Docked,
+    /// What it imports.
+    pub(super) imported: Vec<Grant>,
 }
 
 /// What a component is to run with.
@@ -79,6 +80,11 @@ fn is_component(bytes: &[u8]) -> bool {
     bytes.starts_with(b"\0asm\x0d\0\x01\0")
 }
 
+/// What is wrong with a component, as the end of a sentence about it.
+pub(super) fn unfit(why: String) -> Refusal {
+    Refusal::unfit(format!("the component {why}"))
+}
+
 impl Deployer {
     /// Compiles, links and asks for the routes.
     pub(super) async fn candidate(
@@ -88,6 +94,21 @@ impl Deployer {
         terms: &Terms<'_>,
         progress: &(impl Fn(Step) + Sync),
     ) -> Result<Candidate, Refusal> {
+        let (artifact, imported) = self.compiled(component, progress).await?;
+        let access = Arc::new(access(terms, manifest, &imported)?);
+        let limits = self.limits(&access.manifest)?;
+        let docked = self.platform.dock(terms.group, &artifact, access, limits);
+        let docked = docked.map_err(unfit)?;
+        let loaded = self.load(&docked, terms).await?;
+        Ok(Candidate { loaded, docked, imported })
+    }
+
+    /// Compiles a component, and looks whether it is one of this host's; also says what it imports.
+    pub(super) async fn compiled(
+        &self,
+        component: &[u8],
+        progress: &(impl Fn(Step) + Sync),
+    ) -> Result<(Artifact, Vec<Grant>), Refusal> {
         progress(Step::Compiling);
         let artifact = {
             // Each takes a processor for seconds, and gigabytes.
@@ -105,19 +126,8 @@ impl Deployer {
                 "build it against the wit/ of this wharf's release",
             ));
         }
-        let imported = instance::imported(&self.platform.engine, &artifact)
-            .map_err(|why| Refusal::unfit(format!("the component {why}")))?;
-        let access = Arc::new(access(terms, manifest, &imported)?);
-        let limits = self.limits(&access.manifest)?;
-        let docked = self.platform.dock(terms.group, &artifact, Arc::clone(&access), limits);
-        let docked = docked.map_err(|why| Refusal::unfit(format!("the component {why}")))?;
-        let loaded = self.load(&docked, terms).await?;
-        Ok(Candidate {
-            loaded,
-            access,
-            digest: docked.digest,
-            imports: imported.iter().map(ToString::to_string).collect(),
-        })
+        let imported = instance::imported(&self.platform.engine, &artifact).map_err(unfit)?;
+        Ok((artifact, imported))
     }
 
     /// Makes a group of a component that is linked.
@@ -131,12 +141,11 @@ impl Deployer {
             settings: settings(&docked.access.manifest, terms)?,
             database: share(tenant, group, &docked.access),
         };
-        let loaded = self.platform.load(docked, berth).await;
-        loaded.map_err(|why| Refusal::unfit(format!("the component {why}")))
+        self.platform.load(docked, berth).await.map_err(unfit)
     }
 
     /// What one of its calls may take: as its manifest says, which may ask for less and not for more.
-    fn limits(&self, manifest: &Manifest) -> Result<instance::Limits, Refusal> {
+    pub(super) fn limits(&self, manifest: &Manifest) -> Result<instance::Limits, Refusal> {
         let usual = toml::Table::try_from(self.platform.config.limits).unwrap_or_default();
         for (name, wanted) in &manifest.limits {
             let most = usual.get(name).and_then(toml::Value::as_integer);
@@ -240,28 +249,10 @@ fn check_outbound(record: &registry::Tenant, manifest: &Manifest) -> Result<(), 
 /// What `settings.get` tells it: what the tenant has set, else what its manifest says.
 fn settings(manifest: &Manifest, terms: &Terms<'_>) -> Result<BTreeMap<String, String>, Refusal> {
     let Terms { record, group, settings, .. } = terms;
-    let mut told = BTreeMap::new();
-    for (name, setting) in &manifest.settings {
+    let set = settings.iter().map(|(name, set)| (name.clone(), set.value.clone())).collect();
+    manifest.check_settings(&set).map_err(|(name, why)| {
         let how = format!("set it with: wharf setting {} {group} {name}=…", record.name);
-        match (settings.get(name), &setting.default) {
-            (Some(set), _) => setting.check(&set.value).map_err(|why| {
-                Refusal::new(
-                    Kind::Unfit,
-                    format!("the setting {name} of group {group} {why}"),
-                    &how,
-                )
-            })?,
-            (None, Some(default)) => {
-                told.insert(name.clone(), default.clone());
-            }
-            (None, None) if setting.required => {
-                let missing =
-                    format!("group {group} needs the setting {name}: {}", setting.description);
-                return Err(Refusal::new(Kind::Unfit, missing, how));
-            }
-            (None, None) => {}
-        }
-    }
-    told.extend(settings.iter().map(|(name, set)| (name.clone(), set.value.clone())));
-    Ok(told)
+        Refusal::new(Kind::Unfit, why, how)
+    })?;
+    Ok(manifest.told(set))
 }

@@ -12,7 +12,7 @@ use super::refusal::Refusal;
 use super::{Berthed, Deployer, candidate};
 use crate::admission::Admission;
 use crate::database::{Failure, Notice, Notices};
-use crate::platform::Berth;
+use crate::platform::{Berth, Docked};
 use crate::registry::{self, Pointer};
 use crate::tenant::serving::{Loaded, Serving};
 use crate::tenant::trial::{Trial, Verdict};
@@ -153,7 +153,7 @@ impl Deployer {
         for trial in trials {
             serving = serving.with_trial(&trial).map_err(unroutable)?;
         }
-        Ok(serving)
+        Ok(serving.with_broken(self.folder.load().broken()))
     }
 
     /// A revision that a pointer names, unless it cannot serve any more: what serves now, if it is that.
@@ -183,27 +183,22 @@ impl Deployer {
 
     /// The components of the folder, for a tenant that has them.
     async fn inherited(&self, berthed: &Berthed, now: &Serving) -> BTreeMap<String, Loaded> {
-        let Berthed { record, tenant } = berthed;
+        let record = &berthed.record;
+        let folder = self.folder.load_full();
         if record.name == DEFAULT {
-            return self.own.clone();
+            return folder.own().clone();
         }
         let mut groups = BTreeMap::new();
-        let folder = if record.inherits { Some(&self.folder) } else { None };
-        for (group, docked) in folder.into_iter().flatten() {
-            let serves = now.groups().get(group).filter(|serves| serves.revision.is_none());
+        let inherited = if record.inherits { Some(folder.docked()) } else { None };
+        for (group, docked) in inherited.into_iter().flatten() {
+            let serves = now.groups().get(group).filter(|serves| {
+                serves.revision.is_none() && docked.is(&serves.served.group.origin.digest)
+            });
             if let Some(serves) = serves {
                 groups.insert(group.clone(), serves.clone());
                 continue;
             }
-            let berth = Berth {
-                tenant: &record.name,
-                shared: &tenant.shared,
-                throttle: &tenant.throttle,
-                group,
-                settings: self.platform.config.inherited_settings(),
-                database: candidate::share(tenant, group, &docked.access),
-            };
-            match self.platform.load(docked, berth).await {
+            match self.inherit(berthed, group, docked).await {
                 Ok(loaded) => {
                     groups.insert(group.clone(), loaded);
                 }
@@ -211,6 +206,31 @@ impl Deployer {
             }
         }
         groups
+    }
+
+    /// A component of the folder, for a tenant that has them besides the default one.
+    async fn inherit(
+        &self,
+        berthed: &Berthed,
+        group: &str,
+        docked: &Docked,
+    ) -> Result<Loaded, String> {
+        let Berthed { record, tenant } = berthed;
+        let database = candidate::share(tenant, group, &docked.access);
+        let steps = &docked.access.manifest.migrations;
+        // Of those that bring no tables, the tenant's data is opened when somebody first needs it.
+        if let Some(share) = database.as_ref().filter(|_| !steps.is_empty()) {
+            share.migrate(steps).await?;
+        }
+        let berth = Berth {
+            tenant: &record.name,
+            shared: &tenant.shared,
+            throttle: &tenant.throttle,
+            group,
+            settings: docked.access.manifest.told(self.platform.config.inherited_settings()),
+            database,
+        };
+        self.platform.load(docked, berth).await
     }
 
     /// Learns what other hosts change, for ever.

@@ -30,6 +30,8 @@ pub(super) struct Within {
     host: Option<HeaderValue>,
     /// A number of the caller's, which says whether a revision on trial answers.
     number: u64,
+    /// Whether the client asks for the last good revisions of groups.
+    last_good: bool,
     /// How many requests this one is within.
     depth: usize,
     /// How many it may be.
@@ -66,6 +68,7 @@ impl Within {
             id: Arc::clone(&sender.id),
             host: super::authority(head).and_then(|host| HeaderValue::from_str(host).ok()),
             number,
+            last_good: super::wants_last_good(head),
             depth: sender.depth,
             nesting: limits.nesting,
             most: limits.response_bytes,
@@ -119,6 +122,9 @@ impl Within {
                 head.headers.append(header, value);
             }
         }
+        if self.last_good {
+            head.headers.insert(response::REVISION, HeaderValue::from_static("last-good"));
+        }
         head.headers.remove(header::HOST);
         if let Some(host) = &self.host {
             head.headers.insert(header::HOST, host.clone());
@@ -131,6 +137,9 @@ impl Within {
         check_size(app, head)?;
         let chosen = place.serving.find(head.method.as_str(), head.uri.path(), || *number)?;
         let route = chosen.found.route;
+        if let Some(broken) = place.broken(route, || self.last_good) {
+            return Err(Error::Broken(broken));
+        }
         if body.len() > route.body_limit.unwrap_or(app.http.body_bytes) {
             return Err(Error::BodyTooLarge);
         }

@@ -192,6 +192,37 @@ impl Manifest {
         Ok(manifest)
     }
 
+    /// What `settings.get` tells its component: what was set, and else what the manifest says.
+    #[must_use]
+    pub fn told(&self, set: BTreeMap<String, String>) -> BTreeMap<String, String> {
+        let usual =
+            |(name, setting): (&String, &Setting)| Some((name.clone(), setting.default.clone()?));
+        let mut told: BTreeMap<String, String> = self.settings.iter().filter_map(usual).collect();
+        told.extend(set);
+        told
+    }
+
+    /// Whether its component can serve with what was set.
+    ///
+    /// # Errors
+    /// The setting that is missing or of another type, and a sentence about it.
+    pub fn check_settings(&self, set: &BTreeMap<String, String>) -> Result<(), (&str, String)> {
+        let group = &self.group;
+        for (name, setting) in &self.settings {
+            match set.get(name) {
+                Some(value) => setting.check(value).map_err(|why| {
+                    (&**name, format!("the setting {name} of group {group} {why}"))
+                })?,
+                None if setting.required && setting.default.is_none() => {
+                    let about = &setting.description;
+                    return Err((name, format!("group {group} needs the setting {name}: {about}")));
+                }
+                None => {}
+            }
+        }
+        Ok(())
+    }
+
     fn check(&self) -> Result<(), String> {
         check_name(&self.group).map_err(|why| format!("has the group {:?}; {why}", self.group))?;
         self.mount.as_deref().map_or(Ok(()), check_mount)?;

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::Served;
+use super::broken::Broken;
 use super::trial::Trial;
-use crate::bindings::exports::wharf::plugin::handler::Route;
+use crate::bindings::exports::wharf::plugin::handler;
 use crate::error::Error;
-use crate::router::{Found, Router, Unroutable};
+use crate::router::{Found, Route, Router, Unroutable};
 
 /// A group that is ready to serve, with the routes that its component declares.
 #[derive(Clone)]
@@ -16,7 +17,7 @@ pub struct Loaded {
     /// The group and its component.
     pub served: Arc<Served>,
     /// Its routes.
-    pub routes: Arc<[Route]>,
+    pub routes: Arc<[handler::Route]>,
     /// The number of its revision; `None` for a component of the components folder.
     pub revision: Option<i64>,
 }
@@ -27,6 +28,8 @@ pub struct Serving {
     groups: BTreeMap<String, Loaded>,
     router: Router,
     trials: Vec<Tried>,
+    /// Groups whose newest sources do not serve: while `wharf dev` works, and never otherwise.
+    broken: BTreeMap<String, Arc<Broken>>,
 }
 
 /// A revision that some callers are served by, and the routes as they are for those.
@@ -50,7 +53,7 @@ impl Serving {
     /// A route that cannot be entered.
     pub fn new(groups: BTreeMap<String, Loaded>) -> Result<Self, Unroutable> {
         let router = Router::new(&groups)?;
-        Ok(Serving { groups, router, trials: Vec::new() })
+        Ok(Serving { groups, router, trials: Vec::new(), broken: BTreeMap::new() })
     }
 
     /// Looks whether every group is wrapped by groups that are there. Where one is not, its requests fail: what
@@ -82,7 +85,29 @@ impl Serving {
         &self.router
     }
 
-    /// The same with one group replaced or added, or taken away. A trial of it is over.
+    /// What is wrong with the newest sources of the group that answers a route, if anything is.
+    pub fn broken(&self, route: &Route) -> Option<&Arc<Broken>> {
+        // Where nothing is, no name is looked up.
+        if self.broken.is_empty() {
+            None
+        } else {
+            self.broken.get(&route.served.group.origin.group)
+        }
+    }
+
+    /// The same with what is wrong with groups of the components folder. One that has been deployed is not among
+    /// them: it is not made of those sources.
+    #[must_use]
+    pub fn with_broken(mut self, broken: &BTreeMap<String, Arc<Broken>>) -> Self {
+        let of_folder =
+            |group: &String| self.groups.get(group).is_some_and(|loaded| loaded.revision.is_none());
+        let broken = broken.iter().filter(|(group, _)| of_folder(group));
+        self.broken = broken.map(|(group, broken)| (group.clone(), Arc::clone(broken))).collect();
+        self
+    }
+
+    /// The same with one group replaced or added, or taken away. A trial of it is over, and nothing is wrong with
+    /// it any more.
     ///
     /// # Errors
     /// A route that cannot be entered, or a group that would not be wrapped as it is to be.
@@ -103,6 +128,8 @@ impl Serving {
         for tried in self.trials.iter().filter(|tried| tried.trial.group != group) {
             serving.try_out(&tried.trial)?;
         }
+        serving.broken.clone_from(&self.broken);
+        serving.broken.remove(group);
         Ok(serving)
     }
 
