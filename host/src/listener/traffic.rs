@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -152,11 +152,15 @@ impl Taken {
     fn another_piece(&self) {
         self.traffic.due().insert(self.number, Instant::now() + self.patience);
     }
+
+    fn all(&self) {
+        self.traffic.due().remove(&self.number);
+    }
 }
 
 impl Drop for Taken {
     fn drop(&mut self) {
-        self.traffic.due().remove(&self.number);
+        self.all();
     }
 }
 
@@ -171,7 +175,12 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Outgoing<B> {
         let me = self.get_mut();
         let Some(taken) = &me.taken else { return Pin::new(&mut me.body).poll_frame(cx) };
         if me.rest.is_empty() {
-            match ready!(Pin::new(&mut me.body).poll_frame(cx)).transpose()? {
+            let Poll::Ready(frame) = Pin::new(&mut me.body).poll_frame(cx) else {
+                // A client that asks for more has taken what there was: whoever makes the body is late.
+                taken.all();
+                return Poll::Pending;
+            };
+            match frame.transpose()? {
                 None => return Poll::Ready(None),
                 Some(frame) => match frame.into_data() {
                     Ok(data) => me.rest = data,
