@@ -3,6 +3,7 @@
 mod compiling;
 mod drain;
 mod files;
+mod help;
 
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
@@ -147,7 +148,10 @@ async fn a_trap_is_logged_with_all_that_is_needed_to_find_it() {
         "tenant=default".into(),
         "component=hostile".into(),
         "digest=".into(),
+        "blame=\"guest\"".into(),
         "cause=".into(),
+        "backtrace=\"".into(),
+        "hostile::trap::fails".into(),
         "unreachable".into(),
     ] {
         assert!(line.contains(&part), "{part} in: {line}");

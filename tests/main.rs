@@ -16,6 +16,7 @@ mod http;
 mod import;
 mod kit;
 mod languages;
+mod logs;
 mod middleware;
 mod migrations;
 mod operator;

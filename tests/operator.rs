@@ -28,11 +28,7 @@ async fn make(host: &TestHost, tenant: &Json) -> Json {
 
 /// Makes a token for a tenant.
 async fn token(host: &TestHost, tenant: &str, verbs: &[&str]) -> String {
-    let new = json!({ "name": "ci", "verbs": verbs, "expires_seconds": 3600 });
-    let path = format!("tenants/{tenant}/tokens");
-    let made = host.operate(Method::POST, &path).json(&new).answer().await;
-    assert_eq!(made.status, 201, "{made:?}");
-    made.json()["secret"].as_str().expect("a token").to_owned()
+    host.token(tenant, verbs).await
 }
 
 /// The hello guest, and others that only differ in bytes that mean nothing.

@@ -10,7 +10,6 @@ mod logs;
 mod nodes;
 
 use reqwest::{Method, RequestBuilder};
-use serde_json::json;
 
 use crate::support::deploying::with_manifest;
 use crate::support::raw::saying;
@@ -40,11 +39,7 @@ async fn asks(host: &TestHost, tenant: &str, path: &str) -> Answer {
 
 /// Makes a token for a tenant, with all verbs.
 async fn token(host: &TestHost, tenant: &str) -> String {
-    let new = json!({ "name": "ci", "verbs": ["deploy", "rollback", "read", "settings"], "expires_seconds": 3600 });
-    let made = host.operate(Method::POST, &format!("tenants/{tenant}/tokens")).json(&new);
-    let made = made.answer().await;
-    assert_eq!(made.status, 201, "{made:?}");
-    made.json()["secret"].as_str().expect("a token").to_owned()
+    host.token(tenant, &["deploy", "rollback", "read", "settings", "logs"]).await
 }
 
 /// A call of the admin API with a token.

@@ -118,9 +118,20 @@ fn only_one_room_knows_how_components_are_built_and_who_saves_their_sources() {
         assert_only(name, &["build"]);
     }
     assert_only("notify", &["dev"]);
-    // What compilers say is seen in the terminal, and where a group answers with it.
-    assert_only("anstream", &["build", "dev", "response"]);
     assert_only("ansi_to_html", &["response"]);
+}
+
+#[test]
+fn only_the_compiler_reads_debug_information_and_only_the_command_line_paints() {
+    assert_only("addr2line", &["compiler"]);
+    assert_only("rustc_demangle", &["instance"]);
+    for name in ["anstyle", "clap", "clap_complete"] {
+        assert_only(name, &["cli"]);
+    }
+    // What compilers say is seen in the terminal, and where a group answers with it.
+    assert_only("anstream", &["build", "cli", "dev", "response"]);
+    // What strangers write is made plain in one room.
+    assert_only("escape_default", &["plain"]);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use tokio::runtime::Runtime;
 use wasmtime::component::Component;
 use wharf::Clock;
 use wharf::capabilities::Grant;
-use wharf::compiler::Artifact;
+use wharf::compiler::{Artifact, Lines};
 use wharf::database::{Database, Limits, Location, Migrations, Tables};
 use wharf::identity::{Caller, Config, Issuer, Issuers, Lifetimes};
 use wharf::instance::{self, Engine, Revision};
@@ -179,7 +179,7 @@ pub fn deploy(bytes: &[u8]) {
     let types = component.component_type();
     let imports: Vec<String> =
         types.imports(engine.wasmtime()).map(|(name, _)| name.to_owned()).collect();
-    let artifact = Artifact { component, digest: String::new() };
+    let artifact = Artifact { component, digest: String::new(), lines: Lines::default() };
     let limits = instance::Limits::default();
     let granted = |grants: &[Grant], mount: Option<&str>| Access {
         grants: (grants.to_vec(), Source::Configuration),

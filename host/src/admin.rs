@@ -7,6 +7,7 @@
 mod access;
 pub mod api;
 mod groups;
+mod logs;
 pub mod operator;
 mod places;
 mod problem;
@@ -29,7 +30,7 @@ use futures_util::StreamExt as _;
 use hyper::body::Incoming;
 use serde::{Deserialize, Deserializer};
 use tokio::net::TcpListener;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 use tower_service::Service as _;
 
 use crate::admission::throttle::{self, Throttle};
@@ -133,6 +134,8 @@ struct Core {
     /// Scheme and port at which tenants' host names are served.
     scheme: &'static str,
     port: u16,
+    /// Says when the host stops.
+    stop: watch::Receiver<bool>,
 }
 
 /// What the admin API is put together from.
@@ -147,6 +150,8 @@ pub struct Parts<'a> {
     pub scheme: &'static str,
     /// The port that it listens on.
     pub port: u16,
+    /// Says when the host stops: answers that would go on for ever end then.
+    pub stop: watch::Receiver<bool>,
 }
 
 /// The admin API.
@@ -182,7 +187,7 @@ impl Admin {
     /// # Errors
     /// A sentence that names what is wrong and the remedy.
     pub fn new(parts: Parts<'_>) -> Result<Self, String> {
-        let Parts { config, deployer, clock, scheme, port } = parts;
+        let Parts { config, deployer, clock, scheme, port, stop } = parts;
         let operator = operator::read_or_make(&config.data)?;
         let settings = &config.admin;
         let wrong_tokens = throttle::Config {
@@ -201,6 +206,7 @@ impl Admin {
             clock,
             scheme,
             port,
+            stop,
         };
         Ok(Admin {
             http: config.http.clone(),
@@ -227,6 +233,7 @@ fn router(core: Arc<Core>) -> Router {
         )
         .route("/v1/tenants/{tenant}/grants", post(tenants::grant))
         .route("/v1/tenants/{tenant}/tokens", get(tokens::list).post(tokens::create))
+        .route("/v1/tenants/{tenant}/logs", get(logs::read))
         .route("/v1/tokens/{token}", delete(tokens::revoke))
         .route(
             "/v1/tenants/{tenant}/deploys",

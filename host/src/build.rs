@@ -14,6 +14,7 @@ use crate::tenant::manifest::{self, Manifest};
 use crate::tenant::package::Package;
 use crates::Crate;
 
+pub use crates::cargo;
 pub use sources::{Known, Scope, Stamps};
 pub use toolchain::{TARGET, ensure_target, has_target};
 
@@ -22,6 +23,8 @@ pub use toolchain::{TARGET, ensure_target, has_target};
 pub enum Profile {
     /// To serve: small and quick, since every request makes a fresh instance of it.
     Release,
+    /// The same, and with line numbers: several times as large.
+    ReleaseWithLines,
     /// To be built again in a moment: only what has changed, and with line numbers.
     Dev,
 }
@@ -99,6 +102,11 @@ impl Source {
     /// The endpoint group: the one that its manifest names, or else the crate's name.
     pub fn group(&self) -> &str {
         &self.group
+    }
+
+    /// Where its source lies.
+    pub fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// Whether Cargo builds it.

@@ -28,9 +28,11 @@ use wasmtime::component::Linker;
 use crate::admission::throttle::{Allowance, Throttle, TooOften};
 use crate::blobs::{Blobs, Reading};
 use crate::clock::Clock;
+use crate::compiler::Lines;
 use crate::database::{Data, Share};
 use crate::identity::{Caller, Issuer};
 use crate::instance::{Allocations, Turns};
+use crate::logs::Journal;
 use crate::outbound::Outbound;
 use cache::Entries;
 use calls::Inside;
@@ -66,6 +68,8 @@ pub struct Shared {
     pub cache: Entries,
     /// Its files.
     pub blobs: Blobs,
+    /// What its guests have logged, and why requests failed.
+    pub journal: Arc<Journal>,
     /// The process's clock.
     pub clock: Clock,
 }
@@ -73,7 +77,9 @@ pub struct Shared {
 /// What all requests of an endpoint group share. Lives as long as the group is served.
 pub struct Group {
     /// Whose code it is.
-    pub origin: Origin,
+    pub origin: Arc<Origin>,
+    /// Where in its source each of its component's instructions comes from, as far as that is known.
+    pub lines: Lines,
     /// What `settings.get` tells it.
     pub settings: BTreeMap<String, String>,
     /// Whether its component may send requests to the tenant's own groups.

@@ -2,6 +2,7 @@
 
 mod build;
 mod compile;
+mod completions;
 mod deploy;
 mod dev;
 mod diff;
@@ -11,6 +12,8 @@ mod grant;
 mod import;
 mod key;
 mod local_certificate;
+mod logs;
+mod paint;
 mod promote;
 mod remote;
 mod remove;
@@ -29,7 +32,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
+
+use paint::{WRONG, in_style};
 
 use crate::admin;
 use crate::compiler;
@@ -44,7 +49,19 @@ use crate::users::{REALMS, Realm};
     name = "wharf",
     version,
     about,
-    after_help = "Exit codes: 0 success, 1 the command failed, 2 it was called wrongly."
+    after_help = "Examples:
+  wharf dev                                     builds the components in components/ and serves them
+  wharf deploy coupons.wasm --tenant acme       puts a component online
+  wharf logs --follow                           shows what components log, and why requests failed
+  wharf doctor                                  says what is wrong, and how to mend it
+  wharf help deploy                             tells all about a command
+
+Exit codes:
+  0  It is done.
+  1  It was refused, or failed: one sentence on standard error says why, and what to do.
+  2  It was called wrongly: a command, flag or value is none, and the nearest one is named.
+
+Colours are for terminals; NO_COLOR=1 does without."
 )]
 struct Cli {
     #[command(subcommand)]
@@ -95,6 +112,10 @@ enum Command {
     Key(key::Command),
     /// Sign a component.
     Sign(sign::Sign),
+    /// Show what components have logged, and why requests failed.
+    Logs(logs::Logs),
+    /// Print what a shell completes commands and flags with.
+    Completions(completions::Completions),
     #[command(name = compiler::COMMAND, hide = true)]
     Compile(compile::Compile),
 }
@@ -214,6 +235,11 @@ fn block_on<T>(work: impl Future<Output = Result<T, String>>) -> Result<T, Strin
     runtime.map_err(|error| format!("cannot start the runtime: {error}"))?.block_on(work)
 }
 
+/// All commands and flags, for whoever looks through them.
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
     let done = match Cli::parse().command {
@@ -236,6 +262,8 @@ pub fn main() -> ExitCode {
         Command::Remove(remove) => remove.run(),
         Command::Key(key) => key.run(),
         Command::Sign(sign) => sign.run(),
+        Command::Logs(logs) => logs.run(),
+        Command::Completions(completions) => completions.run(),
         Command::Compile(compile) => compile.run(),
     };
     match done {
@@ -243,7 +271,7 @@ pub fn main() -> ExitCode {
         Err(error) => {
             // What libraries say may run over many lines; here it is one sentence.
             let error = error.split_whitespace().collect::<Vec<_>>().join(" ");
-            eprintln!("error: {error}");
+            anstream::eprintln!("{} {error}", in_style(WRONG, "error:"));
             ExitCode::FAILURE
         }
     }

@@ -40,6 +40,24 @@ impl Clock {
                 .map_or(0, |elapsed| elapsed.as_secs().cast_signed()),
         }
     }
+
+    /// Milliseconds since the same moment. A manual clock knows none between its seconds.
+    pub fn milliseconds(&self) -> i64 {
+        match &self.manual {
+            Some(_) => self.now().saturating_mul(1_000),
+            None => SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .ok()
+                .and_then(|elapsed| i64::try_from(elapsed.as_millis()).ok())
+                .unwrap_or(0),
+        }
+    }
+}
+
+/// A time in unix milliseconds as people and programs read it: `2023-11-14T22:13:20.123Z` (RFC 3339).
+pub fn rfc3339_milliseconds(at: i64) -> String {
+    let time = jiff::Timestamp::from_millisecond(at);
+    time.map_or_else(|_| at.to_string(), |time| format!("{time:.3}"))
 }
 
 /// A time in unix seconds as people and programs read it: `2023-11-14T22:13:20Z` (RFC 3339).

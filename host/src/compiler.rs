@@ -6,6 +6,7 @@
 //! anew.
 
 mod child;
+mod lines;
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -18,6 +19,7 @@ use wasmtime::component::Component;
 use crate::instance::Engine;
 
 pub use child::{Bounds, COMMAND, compile};
+pub use lines::Lines;
 
 /// What compiling one component may take, in `[compile]`.
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -69,6 +71,8 @@ pub struct Artifact {
     pub component: Component,
     /// The SHA-256 of the component's bytes, in hexadecimal.
     pub digest: String,
+    /// Where in its source each of its instructions comes from, if it says so.
+    pub lines: Lines,
 }
 
 impl Compiler {
@@ -111,54 +115,63 @@ impl Compiler {
         }
         let digest = hex::encode(Sha256::digest(bytes));
         let file = self.folder.join(format!("{digest}-{}.cwasm", self.engine.compatibility()));
-        let component = match self.read(&file, &digest) {
-            Some(component) => component,
+        let (component, lines) = match self.read(&file, &digest) {
+            Some(compiled) => compiled,
             None => self.compile(bytes, &file, &digest).await?,
         };
-        Ok(Artifact { component, digest })
+        Ok(Artifact { component, digest, lines })
     }
 
-    async fn compile(&self, bytes: &[u8], file: &Path, digest: &str) -> Result<Component, String> {
+    async fn compile(
+        &self,
+        bytes: &[u8],
+        file: &Path,
+        digest: &str,
+    ) -> Result<(Component, Lines), String> {
         let started = std::time::Instant::now();
-        let code = child::run(&self.program, self.config, bytes).await?;
+        let made = child::run(&self.program, self.config, bytes).await?;
         tracing::debug!(digest, milliseconds = started.elapsed().as_millis(), "compiled");
-        if let Err(error) = self.write(file, digest, &code) {
+        if let Err(error) = self.write(file, digest, &made) {
             tracing::warn!(file = %file.display(), %error, "cannot keep the compiled component; it will be compiled again next time");
         }
+        let (code, lines) = child::apart(&made).ok_or("the compiler broke off")?;
         // SAFETY: a child of this process, running this very program, has just made these bytes.
         #[expect(unsafe_code, reason = "loading machine code is what compiling is for")]
         let component = unsafe { Component::deserialize(self.engine.wasmtime(), code) };
-        component.map_err(|error| format!("was compiled by another wharf: {error:#}"))
+        let component =
+            component.map_err(|error| format!("was compiled by another wharf: {error:#}"))?;
+        Ok((component, lines))
     }
 
-    fn read(&self, file: &Path, digest: &str) -> Option<Component> {
+    fn read(&self, file: &Path, digest: &str) -> Option<(Component, Lines)> {
         let stored = std::fs::read(file).ok()?;
-        let (tag, code) = stored.split_at_checked(TAG)?;
-        if self.mac(digest, code).verify_slice(tag).is_err() {
+        let (tag, made) = stored.split_at_checked(TAG)?;
+        if self.mac(digest, made).verify_slice(tag).is_err() {
             tracing::warn!(file = %file.display(), "a stored artifact was changed; compiling it anew");
             return None;
         }
+        let (code, lines) = child::apart(made)?;
         // SAFETY: the tag proves that these are bytes which `serialize` gave this host, with this key.
         #[expect(unsafe_code, reason = "loading machine code is what a cache of it is for")]
         let component = unsafe { Component::deserialize(self.engine.wasmtime(), code) };
-        component.ok()
+        Some((component.ok()?, lines))
     }
 
     /// Replaces the file in one step, so that a reader finds the old, the new, or none.
-    fn write(&self, file: &Path, digest: &str, code: &[u8]) -> std::io::Result<()> {
+    fn write(&self, file: &Path, digest: &str, made: &[u8]) -> std::io::Result<()> {
         let mut temporary = tempfile::NamedTempFile::new_in(&self.folder)?;
-        temporary.write_all(&self.mac(digest, code).finalize().into_bytes())?;
-        temporary.write_all(code)?;
+        temporary.write_all(&self.mac(digest, made).finalize().into_bytes())?;
+        temporary.write_all(made)?;
         temporary.persist(file)?;
         Ok(())
     }
 
-    fn mac(&self, digest: &str, code: &[u8]) -> Hmac<Sha256> {
+    fn mac(&self, digest: &str, made: &[u8]) -> Hmac<Sha256> {
         let mut mac =
             Hmac::<Sha256>::new_from_slice(&self.key).expect("HMAC takes keys of any length");
         mac.update(digest.as_bytes());
         mac.update(self.engine.compatibility().as_bytes());
-        mac.update(code);
+        mac.update(made);
         mac
     }
 }

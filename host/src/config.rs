@@ -11,7 +11,7 @@ use crate::capabilities::{cache, passwords};
 use crate::database::Limits;
 use crate::tenant::{GroupConfig, RealmConfig};
 use crate::{
-    admin, admission, blobs, clock, compiler, identity, instance, listener, outbound, response,
+    admin, admission, blobs, clock, compiler, identity, instance, listener, logs, outbound, response,
 };
 
 /// All settings. `wharf.example.toml` shows each with its default.
@@ -56,6 +56,8 @@ pub struct Config {
     pub limits: instance::Limits,
     /// What instances that are kept may take.
     pub reuse: instance::reuse::Config,
+    /// How much is kept of what guests log.
+    pub logs: logs::Config,
     /// How many requests may be going on at once.
     pub admission: admission::Config,
     /// How often somebody may call.
@@ -99,6 +101,7 @@ impl Default for Config {
             compile: compiler::Config::default(),
             limits: instance::Limits::default(),
             reuse: instance::reuse::Config::default(),
+            logs: logs::Config::default(),
             admission: admission::Config::default(),
             throttle: admission::throttle::Config::default(),
             sql: SqlConfig::default(),
@@ -310,7 +313,7 @@ impl Config {
             self.sql,
             self.tokens,
         );
-        let compile = (self.compile, self.admin, self.answers);
+        let compile = (self.compile, self.admin, self.answers, self.logs);
         let capabilities =
             (self.passwords, self.cache_capability, self.blobs.clone(), self.outbound.clone());
         (

@@ -166,6 +166,11 @@ impl Deployer {
         &self.registry
     }
 
+    /// Whom it serves.
+    pub fn tenants(&self) -> &Tenants {
+        &self.tenants
+    }
+
     /// Puts a component online.
     ///
     /// # Errors

@@ -4,6 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::admission::throttle::TooOften;
+use crate::instance::CallFailed;
+use crate::logs::Blame;
 use crate::tenant::broken::Broken;
 
 /// Why a request was not answered by its component.
@@ -33,8 +35,9 @@ pub enum Error {
     TooOften(TooOften),
     /// What decides about the request could not be asked. The text is for the log.
     Unavailable(String),
-    /// The component failed: it trapped, ran over a limit or answered what HTTP cannot carry.
-    Guest(String),
+    /// The component failed: it trapped, ran over a limit or answered what HTTP cannot carry; or the host did on
+    /// its way there.
+    Failed(CallFailed),
     /// The newest sources of the component do not serve, which developers alone see.
     Broken(Arc<Broken>),
 }
@@ -54,13 +57,37 @@ impl fmt::Display for Error {
             Error::TooOften(TooOften { limit, .. }) => {
                 write!(f, "more than {limit} requests a minute")
             }
-            Error::Unavailable(cause) | Error::Guest(cause) => f.write_str(cause),
+            Error::Unavailable(cause) => f.write_str(cause),
+            Error::Failed(failed) => failed.fmt(f),
             Error::Broken(broken) => f.write_str(&broken.message),
         }
     }
 }
 
 impl std::error::Error for Error {}
+
+impl Error {
+    /// The component answers what HTTP cannot carry.
+    pub fn guests(cause: impl Into<String>) -> Self {
+        Error::Failed(CallFailed::guests(cause))
+    }
+
+    /// Who is the reason why there is no answer of a component's.
+    pub fn blame(&self) -> Blame {
+        match self {
+            Error::NotFound
+            | Error::MethodNotAllowed { .. }
+            | Error::Unauthenticated
+            | Error::BodyTooLarge
+            | Error::BodyIncomplete
+            | Error::Refused(_)
+            | Error::TooOften(_) => Blame::Client,
+            Error::Overloaded | Error::Unavailable(_) => Blame::Host,
+            Error::Failed(failed) => failed.blame,
+            Error::Broken(_) => Blame::Guest,
+        }
+    }
+}
 
 /// Why a body that is handed on as it arrives ended before its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

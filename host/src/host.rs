@@ -72,6 +72,7 @@ impl Host {
                     clock,
                     scheme: scheme(is_secure),
                     port: address.port(),
+                    stop: stopped.clone(),
                 };
                 let admin = Arc::new(Admin::new(parts)?);
                 let address = listener.local_addr().map_err(|error| error.to_string())?;

@@ -3,6 +3,7 @@
 //! A [`Revision`] is linked once. Each call gets a store of its own, from pooled memory that is
 //! zeroed between requests, so that nothing of one request can reach the next.
 
+mod failed;
 mod limits;
 pub mod middleware;
 pub mod proxy;
@@ -12,6 +13,7 @@ mod turns;
 use std::collections::hash_map::DefaultHasher;
 use std::future::Future;
 use std::hash::{Hash as _, Hasher as _};
+use std::num::NonZeroUsize;
 use std::pin::pin;
 use std::sync::{Arc, OnceLock};
 use std::task::Poll;
@@ -20,7 +22,8 @@ use std::time::Duration;
 use tokio::time::error::Elapsed;
 use wasmtime::component::{Component, Linker, types};
 use wasmtime::{
-    CallHook, InstanceAllocationStrategy, PoolingAllocationConfig, Store, WasmFeatures,
+    CallHook, InstanceAllocationStrategy, PoolingAllocationConfig, Store, WasmBacktraceDetails,
+    WasmFeatures,
 };
 use wasmtime_wasi_http::p2::bindings::ProxyPre;
 
@@ -40,6 +43,7 @@ use limits::{
 use reuse::{Instance, Kept, Reuse, Room};
 use turns::Counted;
 
+pub use failed::CallFailed;
 pub use limits::{Allocations, Limits};
 pub use proxy::Proxy;
 pub use turns::Turns;
@@ -134,6 +138,9 @@ fn configuration() -> wasmtime::Config {
     config
         // Slots are not remapped when they change hands between components; see README.md, Measured.
         .memory_init_cow(false)
+        // The compiler's child has read what there is of it, under limits, and no host reads a stranger's.
+        .wasm_backtrace_details(WasmBacktraceDetails::Disable)
+        .wasm_backtrace_max_frames(NonZeroUsize::new(failed::FRAMES))
         .epoch_interruption(true)
         .async_stack_zeroing(true)
         .wasm_simd(true)
@@ -165,18 +172,6 @@ enum Kind {
     /// It answers none, and only wraps other groups.
     Wrapping,
 }
-
-/// Why a call gave no response, for the log.
-#[derive(Debug)]
-pub struct CallFailed(pub String);
-
-impl std::fmt::Display for CallFailed {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for CallFailed {}
 
 impl Revision {
     /// Links an artifact with the granted interfaces.
@@ -323,7 +318,7 @@ impl Revision {
         function: impl AsyncFnOnce(&crate::bindings::Plugin, &mut Store<Guest>) -> wasmtime::Result<T>,
     ) -> Result<(T, Left), CallFailed> {
         let Kind::Plugin(pre) = &self.kind else {
-            return Err(CallFailed("it does not export wharf:plugin/handler".into()));
+            return Err(CallFailed::guests("it does not export wharf:plugin/handler"));
         };
         let mut store = store(pre.engine(), &self.limits, guest);
         let done = in_time(self.limits.call_milliseconds, async {
@@ -354,14 +349,14 @@ fn settled<T>(
 ) -> Result<T, CallFailed> {
     match done {
         Ok(Ok(value)) => Ok(value),
-        Ok(Err(error)) => Err(CallFailed(cause(&error, &store.data().allocations))),
+        Ok(Err(error)) => Err(CallFailed::of(&error, store.data())),
         Err(_) => Err(took_too_long(limits)),
     }
 }
 
 fn took_too_long(limits: &Limits) -> CallFailed {
     let most = limits.call_milliseconds;
-    CallFailed(format!("the call took longer than {most} ms (limits.call_milliseconds)"))
+    CallFailed::guests(format!("the call took longer than {most} ms (limits.call_milliseconds)"))
 }
 
 /// What one call's instance lives in.
@@ -413,18 +408,6 @@ fn log_output(guest: &mut Guest) {
         for line in output.lines() {
             Log::of(guest).line(Level::Info, line);
         }
-    }
-}
-
-/// Why a call failed, in the words of whoever can do something about it: the setting that was met comes
-/// first, then the innermost reason, since the outer ones repeat that a function was called.
-fn cause(error: &wasmtime::Error, allocations: &Allocations) -> String {
-    let trap = error.downcast_ref::<wasmtime::Trap>().map(|trap| format!("{trap}; "));
-    let cause = format!("{}{error:#}", trap.unwrap_or_default());
-    let too_much_copied = cause.contains("fuel allocated for hostcalls");
-    match allocations.refused().or(too_much_copied.then_some("limits.host_call_bytes")) {
-        Some(setting) => format!("it asked for more than it may ({setting}); {cause}"),
-        None => cause,
     }
 }
 

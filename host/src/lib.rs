@@ -18,7 +18,8 @@
 //!
 //! Around it: [`config`] is read once, [`app`] puts the parts together, [`compiler`] makes
 //! components runnable, [`database`] is SQLite or PostgreSQL, [`blobs`] is a folder or S3, [`outbound`]
-//! calls other hosts, [`clock`] tells the time, [`registry`] keeps what tenants have deployed, [`admin`] is
+//! calls other hosts, [`clock`] tells the time, [`logs`] keeps what guests say and why requests failed, [`plain`] writes
+//! what strangers say so that it stays text, [`registry`] keeps what tenants have deployed, [`admin`] is
 //! where their operators ask for it, [`users`] moves users in and out, [`build`] makes components of sources,
 //! [`dev`] does so whenever those are saved, and [`cli`] holds the commands. Host and components meet in
 //! `wit/` and in `wasi:http` alone; `tests/tidy.rs` holds who may know what.
@@ -43,7 +44,9 @@ pub mod host;
 pub mod identity;
 pub mod instance;
 pub mod listener;
+pub mod logs;
 pub mod outbound;
+pub mod plain;
 pub mod platform;
 pub mod registry;
 pub mod request;

@@ -19,12 +19,13 @@ use crate::capabilities::calls::SELF;
 use crate::capabilities::passwords::Hasher;
 use crate::capabilities::{Grant, Group, Origin, Shared};
 use crate::clock::Clock;
-use crate::compiler::{Artifact, Compiler};
+use crate::compiler::{Artifact, Compiler, Lines};
 use crate::config::Config;
 use crate::database::{Data, Database, Limits, Location, Migrations, Share};
 use crate::identity::{Caller, Issuer, Issuers, Keys};
 use crate::instance::reuse::Room;
 use crate::instance::{self, Engine, Revision, Turns};
+use crate::logs::Logs;
 use crate::outbound::{self, Names};
 use crate::tenant::serving::Loaded;
 use crate::tenant::{Access, DEFAULT, Served, Tenant};
@@ -45,6 +46,7 @@ pub struct Platform {
     pub keys: Keys,
     /// The room for instances that answer several requests.
     pub kept: Room,
+    logs: Logs,
     issuers: Issuers,
     hasher: Arc<Hasher>,
     storage: Storage,
@@ -60,6 +62,8 @@ pub struct Docked {
     pub revision: Arc<Revision>,
     /// The SHA-256 of its bytes, in hexadecimal.
     pub digest: String,
+    /// Where in its source each of its instructions comes from.
+    pub lines: Lines,
 }
 
 /// What of a tenant's a group is made for.
@@ -119,6 +123,7 @@ impl Platform {
             keys,
             issuers,
             kept: Room::new(config.reuse),
+            logs: Logs::new(config.logs, clock.clone()),
             hasher: Hasher::new(config.passwords())?,
             storage: Storage::open(&config.blobs, &config.data.join("tenants")).await?,
             outbound: outbound::Client::new(config.outbound.clone())?,
@@ -143,6 +148,7 @@ impl Platform {
             cache: Entries::new(self.config.cache_capability, self.clock.clone()),
             issuer: self.issuer(tenant, created),
             hasher: Arc::clone(&self.hasher),
+            journal: self.logs.journal(),
             clock: self.clock.clone(),
         })
     }
@@ -172,7 +178,8 @@ impl Platform {
         limits: instance::Limits,
     ) -> Result<Docked, String> {
         let revision = Revision::link(&self.engine, artifact, &access, group, limits)?;
-        Ok(Docked { access, revision: Arc::new(revision), digest: artifact.digest.clone() })
+        let (digest, lines) = (artifact.digest.clone(), artifact.lines.clone());
+        Ok(Docked { access, revision: Arc::new(revision), digest, lines })
     }
 
     /// Makes a group of a component, ready to serve.
@@ -181,16 +188,17 @@ impl Platform {
     /// In words, what its component does when it is asked for its routes.
     pub async fn load(&self, docked: &Docked, berth: Berth<'_>) -> Result<Loaded, String> {
         let Berth { tenant, shared, throttle, group, settings, database } = berth;
-        let origin = Origin {
+        let origin = Arc::new(Origin {
             tenant: tenant.to_owned(),
             group: group.to_owned(),
             digest: docked.digest[..12].to_owned(),
-        };
+        });
         let called = &docked.access.manifest.outbound;
         let names = Names::parse(called.iter().filter(|host| *host != SELF));
         let names = names.map_err(|why| format!("cannot call whom it wants to: {why}"))?;
         let group = Arc::new(Group {
             origin,
+            lines: docked.lines.clone(),
             settings,
             calls_self: called.iter().any(|host| host == SELF),
             outbound: self.outbound.of_group(names),
@@ -213,7 +221,7 @@ impl Platform {
         let guest = served.guest(Caller::Anonymous, nobody, "deploy".into(), Bytes::new());
         let routes = served.revision.routes(guest).await;
         let routes = routes
-            .map_err(|failed| format!("failed when it was asked for its routes: {}", failed.0))?;
+            .map_err(|failed| format!("failed when it was asked for its routes: {failed}"))?;
         Ok(Loaded { served: Arc::new(served), routes: routes.into(), revision: None })
     }
 

@@ -6,6 +6,7 @@ mod inputs;
 mod inside;
 mod stream;
 
+use std::borrow::Cow;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -25,11 +26,13 @@ use crate::admission::throttle::{Allowance, Bucket, network};
 use crate::app::App;
 use crate::bindings::exports::wharf::plugin::handler::Throttle;
 use crate::bindings::wharf::plugin::http as wit;
-use crate::capabilities::Guest;
+use crate::capabilities::{Group, Guest};
 use crate::database::Failure;
 use crate::error::{Error, Refusal};
 use crate::identity::{Caller, Rejection};
+use crate::instance::CallFailed;
 use crate::listener::{self, Answers, Peer};
+use crate::logs::OF_THE_HOST;
 use crate::response::{self, Answer};
 use crate::router::{Found, Route};
 use crate::tenant::broken::Broken;
@@ -91,7 +94,7 @@ impl Answers for App {
         let answer = match answered {
             Ok(answer) => answer,
             Err(error) => {
-                tracing::debug!(request = &*id, method = %head.method, path, %error, "not answered by a component");
+                tracing::debug!(request = &*id, method = %head.method, path, blame = error.blame().name(), %error, "not answered by a component");
                 response::from_error_to(&error, &head)
             }
         };
@@ -128,11 +131,29 @@ async fn respond(
     if broken.is_none() {
         label.clone_from(&route.served.label);
     }
-    if let Some(proxy) = route.served.revision.proxy().filter(|_| broken.is_none()) {
+    let proxy = route.served.revision.proxy().filter(|_| broken.is_none());
+    let answered = if let Some(proxy) = proxy {
         let streamed = stream::respond(app, peer, &place, (chosen, proxy), head, body, id);
         // Boxed, since its state would be moved about with that of every other request.
-        return Box::pin(streamed).await;
-    }
+        Box::pin(streamed).await
+    } else {
+        let sender = (client, inputs::is_secure(peer, &head.headers, &app.http), id);
+        read_and_call(app, &place, (chosen, broken), head, body, sender).await
+    };
+    log_refusal(&route.served, id, &answered);
+    answered
+}
+
+/// Reads the body of a request whose caller may send it, and has the route's group answer.
+async fn read_and_call(
+    app: &Arc<App>,
+    place: &Place,
+    (chosen, broken): (Chosen<'_>, Option<Arc<Broken>>),
+    head: &Parts,
+    body: Incoming,
+    (client, is_secure, id): (IpAddr, bool, &Arc<str>),
+) -> Result<Answer, Error> {
+    let route = chosen.found.route;
     // Where the body holds no token, whoever may not call the route is known before it is read.
     let early = if let Some(broken) = broken {
         Some(Err(Error::Broken(broken)))
@@ -152,12 +173,11 @@ async fn respond(
         None => admit_caller(&place.tenant, route, head, &body).await?,
     };
     let allowance = count(route, client, &caller)?;
-    let is_secure = inputs::is_secure(peer, &head.headers, &app.http);
     let id = Arc::clone(id);
     let sender = Sender { client, is_secure, caller, id, depth: 0, number: None };
     let received = Received { body, room, sender };
     let mut answer = if matches!(head.method, Method::GET | Method::HEAD) {
-        counted_call(app, &place, chosen, head, received).await?
+        counted_call(app, place, chosen, head, received).await?
     } else {
         finish_call(app, place.clone(), head.clone(), received).await?
     };
@@ -247,7 +267,8 @@ async fn finish_call(
         let chosen = place.find(&head, received.sender.client)?;
         counted_call(&app, &place, chosen, &head, received).await
     });
-    call.await.unwrap_or_else(|failed| Err(Error::Guest(format!("its call ended early: {failed}"))))
+    let ended = |failed| CallFailed::hosts(format!("its call ended early: {failed}"));
+    call.await.unwrap_or_else(|failed| Err(Error::Failed(ended(failed))))
 }
 
 /// As [`call`], and counts it towards the trial of a revision, if there is one.
@@ -276,7 +297,7 @@ fn count_towards(
 ) {
     let is_error = match answered {
         Ok(answer) => answer.status().is_server_error(),
-        Err(error) => matches!(error, Error::Guest(_)),
+        Err(error) => matches!(error, Error::Failed(_)),
     };
     trial.count(on_trial, is_error, begun.elapsed());
 }
@@ -326,7 +347,7 @@ async fn call(
             let answer = response::from_guest(answered, left.blob, most, &app.unsent);
             (served, answer.map(|answer| response::with_attempt(answer, left.attempt)))
         }
-        Err((failing, failed)) => (failing, Err(Error::Guest(failed.0))),
+        Err((failing, failed)) => (failing, Err(Error::Failed(failed))),
     };
     log_failure(failing, id, &answered);
     answered
@@ -350,11 +371,27 @@ fn guest(
     guest
 }
 
-/// Tells the log what a component did wrong, if it is the reason why there is no answer of its own.
-fn log_failure(failing: &Served, id: &str, answered: &Result<Answer, Error>) {
-    if let Err(error @ Error::Guest(_)) = answered {
-        let origin = &failing.group.origin;
-        tracing::error!(request = id, tenant = %origin.tenant, component = %origin.group, digest = %origin.digest, cause = error.to_string(), "a component failed");
+/// Tells the log what went wrong in a component, if it is the reason why there is no answer of its own.
+fn log_failure(failing: &Served, id: &Arc<str>, answered: &Result<Answer, Error>) {
+    if let Err(Error::Failed(failed)) = answered {
+        let Group { origin, shared, .. } = &*failing.group;
+        shared.journal.failed(origin, id, "a component failed", failed.as_failed());
+    }
+}
+
+/// Tells the tenant why a request did not come as far as the component that it was for.
+fn log_refusal(served: &Served, id: &Arc<str>, answered: &Result<Answer, Error>) {
+    match answered {
+        // What is broken is told once, when it breaks.
+        Ok(_) | Err(Error::Failed(_) | Error::Broken(_)) => {}
+        Err(error) => {
+            let Group { origin, shared, .. } = &*served.group;
+            let cause = match error {
+                Error::Unavailable(_) => Cow::Borrowed(OF_THE_HOST),
+                error => Cow::Owned(error.to_string()),
+            };
+            shared.journal.refused(origin, id, error.blame(), &cause);
+        }
     }
 }
 

@@ -113,14 +113,14 @@ pub fn from_guest(
     let wit::Response { status, headers, body } = response;
     let status =
         StatusCode::from_u16(status).ok().filter(|status| is_final(*status)).ok_or_else(|| {
-            Error::Guest(format!(
+            Error::guests(format!(
                 "it answered with status {status}, which is not within 200 to 599"
             ))
         })?;
     let size =
         body.len() + headers.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>();
     if size > most_bytes {
-        return Err(Error::Guest(format!(
+        return Err(Error::guests(format!(
             "it answered with {size} bytes, and may with {most_bytes} (limits.response_bytes)"
         )));
     }
@@ -139,7 +139,7 @@ pub fn from_guest(
     }
     for (name, value) in headers {
         let invalid = || {
-            Error::Guest(format!(
+            Error::guests(format!(
                 "its header {:?} is not valid in HTTP",
                 name.escape_debug().to_string()
             ))
@@ -166,7 +166,7 @@ pub fn from_proxy(
 ) -> Result<Answer, Error> {
     let (mut head, content) = answer.into_parts();
     if !is_final(head.status) {
-        return Err(Error::Guest(format!(
+        return Err(Error::guests(format!(
             "it answered with status {}, which is not within 200 to 599",
             head.status.as_u16()
         )));
@@ -226,7 +226,7 @@ pub fn from_error(error: &Error) -> Answer {
             let body = json!({ "message": "Too Many Attempts." });
             with_attempt(json_answer(StatusCode::TOO_MANY_REQUESTS, &body), Some(Err(*too_often)))
         }
-        Error::Guest(_) => {
+        Error::Failed(_) => {
             json_answer(StatusCode::INTERNAL_SERVER_ERROR, &json!({ "message": "Server Error" }))
         }
         Error::Broken(broken) => broken::answer(broken),

@@ -1,5 +1,6 @@
 //! Components that are an attack on whoever compiles them: a child process with limits does.
 
+use std::fmt::Write as _;
 use std::path::Path;
 use std::process::Command;
 
@@ -41,6 +42,36 @@ fn a_component_that_takes_too_much_memory_to_compile_is_refused() {
     let memory = "[compile]\nprocessor_seconds = 100\nmemory_bytes = 600000000\n";
     assert_refused(
         &mut with(folder.path(), &bomb(60_000), memory),
+        &["stranger", "more than 600000000 bytes of memory (compile.memory_bytes)"],
+    );
+}
+
+/// Debug information is data of a stranger's like the rest: here, each of many units is said to lie in the same many
+/// places, which a reader that believes it writes down for each.
+#[test]
+fn debug_information_that_takes_all_memory_to_read_is_refused() {
+    let abbreviation = b"\x01\x11\x00\x55\x17\x00\x00\x00";
+    // DWARF 4: its length, its version, its abbreviations, the size of addresses, and where its ranges are.
+    let unit = b"\x0c\0\0\0\x04\0\0\0\0\0\x04\x01\0\0\0\0";
+    let range = b"\0\0\0\0\x01\0\0\0";
+    let sections = [
+        (".debug_abbrev", abbreviation.to_vec()),
+        (".debug_info", unit.repeat(40_000)),
+        (".debug_ranges", [range.repeat(40_000), vec![0; 8]].concat()),
+    ];
+    let mut text = String::from("(component (core module (func)");
+    for (name, bytes) in sections {
+        write!(text, "(@custom \"{name}\" \"").expect("text grows");
+        for byte in bytes {
+            write!(text, "\\{byte:02x}").expect("text grows");
+        }
+        text.push_str("\")");
+    }
+    let bomb = wat::parse_str(text + "))").expect("a component");
+    let folder = folder();
+    let memory = "[compile]\nprocessor_seconds = 100\nmemory_bytes = 600000000\n";
+    assert_refused(
+        &mut with(folder.path(), &bomb, memory),
         &["stranger", "more than 600000000 bytes of memory (compile.memory_bytes)"],
     );
 }

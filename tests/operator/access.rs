@@ -14,6 +14,9 @@ use crate::support::{Answer, Ask as _, TestHost, guests};
 /// The verb of a call that takes the operator's token.
 const OPERATOR: &str = "operator";
 
+/// What a token may allow.
+const VERBS: [&str; 5] = ["deploy", "rollback", "read", "settings", "logs"];
+
 /// Every call about a tenant, and the verb that it takes.
 fn calls() -> Vec<(Method, &'static str, Json, &'static str)> {
     let group = "/groups/hello";
@@ -39,6 +42,7 @@ fn calls() -> Vec<(Method, &'static str, Json, &'static str)> {
         (Method::GET, at("/diff?from=1&to=2"), Json::Null, "read"),
         (Method::POST, at("/rollback"), json!({}), "rollback"),
         (Method::POST, at("/promote"), Json::Null, "rollback"),
+        (Method::GET, "/logs", Json::Null, "logs"),
     ]
 }
 
@@ -67,8 +71,7 @@ async fn every_call_takes_a_token_for_its_tenant_and_its_verb() {
     .await;
     make(&host, &json!({ "name": "acme" })).await;
     make(&host, &json!({ "name": "other" })).await;
-    let others = token(&host, "other", &["deploy", "rollback", "read", "settings"]).await;
-    let verbs = ["deploy", "rollback", "read", "settings"];
+    let others = token(&host, "other", &VERBS).await;
     for (method, path, body, verb) in calls() {
         let of = |tenant: &str| format!("tenants/{tenant}{path}");
         let ask = async |token: Option<&str>, tenant: &str| {
@@ -84,7 +87,7 @@ async fn every_call_takes_a_token_for_its_tenant_and_its_verb() {
         assert_problem(&there, 404, &["there is no tenant"]);
         assert_eq!(there.body.replace("acme", "none"), nowhere.body);
         // A token with all verbs but the one that it takes.
-        let rest: Vec<&str> = verbs.into_iter().filter(|other| *other != verb).collect();
+        let rest: Vec<&str> = VERBS.into_iter().filter(|other| *other != verb).collect();
         let answer = ask(Some(&token(&host, "acme", &rest).await), "acme").await;
         assert_problem(&answer, 403, &["forbidden"]);
         if verb == OPERATOR {
@@ -96,7 +99,7 @@ async fn every_call_takes_a_token_for_its_tenant_and_its_verb() {
         let answer = ask(Some(&token(&host, "acme", &[verb]).await), "acme").await;
         assert!(![401, 403].contains(&answer.status.as_u16()), "{method} {path}: {answer:?}");
     }
-    let acmes = token(&host, "acme", &verbs).await;
+    let acmes = token(&host, "acme", &VERBS).await;
     let listed = call(&host, Some(&acmes), Method::GET, "tenants", &Json::Null).await.json();
     assert_eq!(listed.as_array().expect("a list").len(), 1);
     assert_eq!(listed[0]["name"], "acme");

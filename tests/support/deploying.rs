@@ -106,6 +106,24 @@ impl TestHost {
         self.revisions(tenant, group).await.history.swap_remove(0)
     }
 
+    /// Makes a token for a tenant.
+    pub async fn token(&self, tenant: &str, verbs: &[&str]) -> String {
+        let new = json!({ "name": "ci", "verbs": verbs, "expires_seconds": 3600 });
+        let made = self.operate(Method::POST, &format!("tenants/{tenant}/tokens")).json(&new);
+        let made = made.answer().await;
+        assert_eq!(made.status, 201, "{made:?}");
+        made.json()["secret"].as_str().expect("a token").to_owned()
+    }
+
+    /// What a tenant's log says, for a query of the admin API's.
+    pub async fn log(&self, tenant: &str, query: &str) -> Vec<Json> {
+        let path = format!("tenants/{tenant}/logs{query}");
+        let answer = self.operate(Method::GET, &path).answer().await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        assert_eq!(answer.header("content-type"), "application/x-ndjson");
+        answer.body.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+    }
+
     fn of_group(
         &self,
         method: Method,

@@ -58,16 +58,25 @@ pub fn guest(name: &str) -> PathBuf {
     built.entry(name.to_owned()).or_insert_with(build_it).clone()
 }
 
+/// The same with files and lines of its source.
+pub fn debug(name: &str) -> PathBuf {
+    static BUILT: Mutex<BTreeMap<String, PathBuf>> = Mutex::new(BTreeMap::new());
+    let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
+    let (folder, into) = (format!("tests/guests/{name}"), format!("target/tmp/debug-{name}"));
+    let build_it = || build(&["--debug", &folder], &into);
+    built.entry(name.to_owned()).or_insert_with(build_it).clone()
+}
+
 /// The bytes of the same component without the manifest that it carries.
 pub fn bare(name: &str) -> Vec<u8> {
     let component = std::fs::read(guest(name).join(format!("{name}.wasm"))).expect("a component");
     Package::taken_from(&component).expect("it is a component")
 }
 
-fn build(folders: &[&str], into: &str) -> PathBuf {
+fn build(arguments: &[&str], into: &str) -> PathBuf {
     let built = wharf()
         .arg("build")
-        .args(folders)
+        .args(arguments)
         .args(["--components", into])
         .output()
         .expect("wharf build runs");

@@ -1,8 +1,11 @@
 //! `wharf doctor` on what is well and on what is not.
 
+use std::fs::File;
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Output;
+use std::time::{Duration, SystemTime};
 
 use serde_json::Value as Json;
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
@@ -11,7 +14,13 @@ use crate::support::{TestHost, guests};
 
 fn doctor(host: &TestHost, components: &Path, more: &[&str]) -> Output {
     let mut command = host.wharf(&["doctor"]);
-    command.arg("--components").arg(components).arg("--cache").arg(guests::cache()).args(more);
+    command.arg("--components").arg(components).arg("--cache").arg(guests::cache());
+    for (flag, address) in [("--listen", "127.0.0.1:0"), ("--admin", "127.0.0.1:0")] {
+        if !more.contains(&flag) {
+            command.args([flag, address]);
+        }
+    }
+    command.args(more);
     command.output().expect("wharf doctor runs")
 }
 
@@ -112,4 +121,137 @@ async fn roles_on_postgres_that_somebody_made_mighty_are_found() {
     admin.execute(AssertSqlSafe(statement)).await.expect("the role is made mighty");
     let wrong = wrong(&doctor(&host, &guests::built_in(), &["--json"]));
     assert!(wrong.contains(&role) && wrong.contains("DROP ROLE"), "{wrong}");
+}
+
+/// What is said about something; empty if nothing is.
+fn said(output: &Output, about: &str) -> (String, String) {
+    let report = json(output);
+    let found = report["findings"].as_array().expect("findings");
+    let said = found.iter().find(|finding| finding["about"].as_str() == Some(about));
+    let text = |name: &str| said.and_then(|it| it[name].as_str()).unwrap_or_default().to_owned();
+    (text("state"), text("text"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn addresses_that_cannot_be_listened_on_are_found() {
+    let host = TestHost::on_sqlite().await;
+    let stranger = TcpListener::bind("127.0.0.1:0").expect("a port");
+    // It takes nobody in, as many a program does that is asked for what it does not know.
+    stranger.set_nonblocking(true).expect("a listener");
+    let taken = stranger.local_addr().expect("an address").to_string();
+    let own = host.address().to_string();
+    let admin = host.admin_origin().replace("http://", "");
+    let ask =
+        |flag: &str, address: &str| doctor(&host, &guests::built_in(), &["--json", flag, address]);
+    let output = ask("--listen", &taken);
+    assert_eq!(output.status.code(), Some(1));
+    let (state, text) = said(&output, &format!("address {taken}"));
+    assert!(state == "wrong" && text.contains("another program"), "{text}");
+    assert!(text.contains("--listen"), "{text}");
+    let (state, text) = said(&ask("--admin", &taken), &format!("address of the admin API {taken}"));
+    assert!(state == "wrong" && text.contains("--admin"), "{text}");
+    // Where this very host listens, all is well.
+    let (state, text) = said(&ask("--listen", &own), &format!("address {own}"));
+    assert!(state == "well" && text.contains("a wharf answers"), "{text}");
+    let (state, _) = said(&ask("--admin", &admin), &format!("address of the admin API {admin}"));
+    assert_eq!(state, "well");
+    let nowhere = "192.0.2.1:8080";
+    let (state, text) = said(&ask("--listen", nowhere), &format!("address {nowhere}"));
+    assert!(state == "wrong" && text.contains("none of this machine"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_stands_before_what_was_written_is_found() {
+    let host = TestHost::on_sqlite().await;
+    let ask = || doctor(&host, &guests::built_in(), &["--json"]);
+    assert_eq!(said(&ask(), "clock").0, "well");
+    let file = File::options().append(true).open(host.data().join("keys/tokens.key"));
+    let later = SystemTime::now() + Duration::from_hours(1);
+    file.and_then(|file| file.set_modified(later)).expect("the file's time is set");
+    let output = ask();
+    let (state, text) = said(&output, "clock");
+    assert!(state == "wrong" && text.contains("tokens.key") && text.contains("set-ntp"), "{text}");
+    assert_eq!(output.status.code(), Some(1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_databases_clock_is_looked_at() {
+    let Some(host) = TestHost::on_postgres().await else { return };
+    let (state, text) = said(&doctor(&host, &guests::built_in(), &["--json"]), "clock");
+    assert!(state == "well" && text.contains("the database's"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_that_cannot_be_used_is_found() {
+    let host = TestHost::on_sqlite().await;
+    let nothing = host.folder().join("none.pem");
+    let nothing = nothing.to_str().expect("UTF-8");
+    let more = ["--json", "--tls-certificate", nothing, "--tls-key", nothing];
+    let (state, text) = said(&doctor(&host, &guests::built_in(), &more), "certificate");
+    assert!(state == "wrong" && text.contains("none.pem"), "{text}");
+}
+
+/// A component's sources are its crate, and the crates by path that this one depends on.
+#[tokio::test(flavor = "multi_thread")]
+async fn components_that_are_older_than_their_sources_or_of_another_compiler_are_found() {
+    let host = TestHost::on_sqlite().await;
+    let folder = host.folder().join("components");
+    std::fs::create_dir(&folder).expect("a folder");
+    let hello = folder.join("hello.wasm");
+    std::fs::copy(guests::guest("hello").join("hello.wasm"), &hello).expect("a copy");
+    let ask = || {
+        let output = doctor(&host, &folder, &["--json", "tests/guests/hello"]);
+        let found = json(&output)["findings"].as_array().expect("findings").clone();
+        let text = |finding: &Json| finding["text"].as_str().expect("text").to_owned();
+        let state = |finding: &Json| finding["state"].as_str().expect("text").to_owned();
+        let of_hello = found.iter().filter(|finding| finding["about"] == "component hello");
+        of_hello.map(|finding| format!("{}: {}", state(finding), text(finding))).collect::<Vec<_>>()
+    };
+    let at = |time: SystemTime| {
+        let file = File::options().append(true).open(&hello).expect("the component");
+        file.set_modified(time).expect("the file's time is set");
+    };
+    at(SystemTime::now());
+    assert!(ask().contains(&"well: is what its sources say".to_owned()), "{:?}", ask());
+    // Before the kit was written, which it depends on by path.
+    let kit = guests::root().join("components/kit/Cargo.toml");
+    let kit = std::fs::metadata(kit).and_then(|file| file.modified()).expect("the kit");
+    at(kit - Duration::from_secs(1));
+    let said = ask();
+    let older = said.iter().find(|text| text.contains("is older than")).expect("a finding");
+    assert!(older.starts_with("advice: ") && older.contains("wharf build"), "{older}");
+    let bytes = std::fs::read(&hello).expect("the component");
+    let rustc = b"\x05rustc\x1d";
+    let version = bytes.windows(rustc.len()).position(|it| it == rustc).expect("its compiler");
+    let mut other = bytes.clone();
+    other[version + rustc.len()] = b'0';
+    std::fs::write(&hello, other).expect("a file");
+    let said = ask();
+    assert!(said.iter().any(|text| text.contains("was built by rustc 0.")), "{said:?}");
+    let nothing = doctor(&host, &folder, &["--json", "nowhere"]);
+    assert_eq!(self::said(&nothing, "nowhere").0, "wrong");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_toolchain_that_is_missing_or_too_old_is_named() {
+    let host = TestHost::on_sqlite().await;
+    let rustc = host.folder().join("rustc");
+    let ask = || {
+        let mut command = host.wharf(&["doctor", "--json", "--listen", "127.0.0.1:0"]);
+        command.args(["--admin", "off", "--components"]).arg(guests::built_in());
+        command.arg("--cache").arg(guests::cache()).env("RUSTC", &rustc);
+        said(&command.output().expect("wharf doctor runs"), "toolchain")
+    };
+    let (state, text) = ask();
+    assert!(state == "advice" && text.contains("install Rust with rustup"), "{text}");
+    let with = |script: &str| {
+        std::fs::write(&rustc, format!("#!/bin/sh\n{script}\n")).expect("a file");
+        let mode = std::fs::Permissions::from_mode(0o755);
+        std::fs::set_permissions(&rustc, mode).expect("a mode");
+        ask()
+    };
+    let (state, text) = with("echo rustc 1.60.0");
+    assert!(state == "advice" && text.contains("rustup update"), "{text}");
+    let (state, text) = with("[ \"$1\" = --version ] && echo rustc 9.0.0");
+    assert!(state == "advice" && text.contains("rustup target add wasm32-wasip2"), "{text}");
 }

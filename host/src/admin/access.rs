@@ -79,6 +79,17 @@ impl Holder {
         }
     }
 
+    /// Whether its token is still valid, for whoever is told something for a long time.
+    pub(super) async fn still_holds(&self, core: &Core) -> bool {
+        match self {
+            Holder::Operator => true,
+            Holder::Token(token) => {
+                // Where that cannot be found out, nothing is told.
+                core.deployer.registry().is_valid(&token.id).await.unwrap_or(false)
+            }
+        }
+    }
+
     async fn mandate(&self, core: &Core, tenant: &str) -> Result<Mandate, Problem> {
         if core.deployer.registry().tenant(tenant).await?.is_none() {
             return Err(Problem::no_tenant(tenant));

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::deploy::{Deployed, Step};
+use crate::logs::{Blame, Frame, Level, Line};
+use crate::plain;
 use crate::registry::tokens::{DeployToken, Verb};
 use crate::registry::{Event, Pointer, Revision, Tenant};
 
@@ -32,23 +34,9 @@ pub struct Problem {
 
 impl std::fmt::Display for Problem {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&plain(&self.message))?;
-        if self.remedy.is_empty() { Ok(()) } else { write!(f, "; {}", plain(&self.remedy)) }
+        f.write_str(&plain::text(&self.message))?;
+        if self.remedy.is_empty() { Ok(()) } else { write!(f, "; {}", plain::text(&self.remedy)) }
     }
-}
-
-/// A text that may quote what a tenant has sent, so that no terminal obeys what stands in it: control characters
-/// but for line breaks are written as in a program's text.
-pub fn plain(text: &str) -> String {
-    let mut plain = String::with_capacity(text.len());
-    for c in text.chars() {
-        if c.is_control() && c != '\n' {
-            plain.extend(c.escape_default());
-        } else {
-            plain.push(c);
-        }
-    }
-    plain
 }
 
 /// A tenant that is to be.
@@ -272,5 +260,78 @@ impl Changed {
     /// Whether there is no difference.
     pub fn is_empty(&self) -> bool {
         self.added.is_empty() && self.removed.is_empty()
+    }
+}
+
+/// Which lines of a tenant's log are wanted: the query of a call for them.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Logs {
+    /// Those of one group.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    /// Those that matter so much at least.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub level: Option<Level>,
+    /// The last so many of those that are there already.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last: Option<usize>,
+    /// Those that come as well.
+    pub follow: bool,
+}
+
+/// A line of the answer to a call for a log.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Logged {
+    /// A line of the log.
+    Line(LogLine),
+    /// Whoever follows reads too slowly, or there was too much.
+    Missed {
+        /// So many lines of the tenant's are gone.
+        missed: u64,
+    },
+}
+
+/// A line of a tenant's log.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct LogLine {
+    /// When it was written, in unix milliseconds.
+    pub at: i64,
+    /// How much it matters.
+    pub level: Level,
+    /// The tenant.
+    pub tenant: String,
+    /// The group whose code it is about.
+    pub group: String,
+    /// The first 12 hexadecimal digits of the SHA-256 of its component.
+    pub revision: String,
+    /// The id of the request, which its answer told.
+    pub request: String,
+    /// Who is the reason, if the request failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blame: Option<Blame>,
+    /// What it says.
+    pub message: String,
+    /// What the guest was running when it failed, innermost first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub backtrace: Vec<Frame>,
+}
+
+impl LogLine {
+    /// A line as it is kept.
+    pub fn of(line: &Line) -> Self {
+        let Line { at, level, origin, request, blame, message, backtrace } = line;
+        LogLine {
+            at: *at,
+            level: *level,
+            tenant: origin.tenant.clone(),
+            group: origin.group.clone(),
+            revision: origin.digest.clone(),
+            request: request.to_string(),
+            blame: *blame,
+            message: message.to_string(),
+            backtrace: backtrace.to_vec(),
+        }
     }
 }

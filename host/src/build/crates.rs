@@ -20,14 +20,19 @@ use super::{Failed, Profile};
 const LINKER: [&str; 1] = ["-zstack-size=65536"];
 
 /// The release profile of every guest: small, since each instance copies its data, and one unit.
-const RELEASE: [&str; 5] = [
+const RELEASE: [&str; 4] = [
     "profile.release.opt-level=3",
     "profile.release.lto=true",
     "profile.release.codegen-units=1",
     "profile.release.panic=\"abort\"",
-    // Names of functions stay, for backtraces.
-    "profile.release.strip=\"debuginfo\"",
 ];
+
+/// What is left of debug information: names of functions, so that backtraces say where a component failed.
+const NAMES: [&str; 1] = ["profile.release.strip=\"debuginfo\""];
+
+/// The same, and files and lines.
+const LINES: [&str; 2] =
+    ["profile.release.debug=\"line-tables-only\"", "profile.release.strip=\"none\""];
 
 /// The profile of `wharf dev`: what is waited for after a save is Cargo, and then the host's compiler.
 const DEV: [&str; 8] = [
@@ -165,14 +170,15 @@ impl Crate {
         // Colours are taken out again where nobody sees them.
         cargo.args(["--color=always", "--message-format=json-diagnostic-rendered-ansi"]);
         cargo.arg("--manifest-path").arg(&self.manifest);
-        let settings = match profile {
-            Profile::Release => {
-                cargo.arg("--release");
-                &RELEASE[..]
-            }
-            Profile::Dev => &DEV[..],
+        if profile != Profile::Dev {
+            cargo.arg("--release");
+        }
+        let (settings, kept) = match profile {
+            Profile::Release => (&RELEASE[..], &NAMES[..]),
+            Profile::ReleaseWithLines => (&RELEASE[..], &LINES[..]),
+            Profile::Dev => (&DEV[..], &[][..]),
         };
-        for setting in settings {
+        for setting in settings.iter().chain(kept) {
             cargo.args(["--config", setting]);
         }
         cargo.env("CARGO_ENCODED_RUSTFLAGS", rustflags());
@@ -185,7 +191,7 @@ fn is_error(level: DiagnosticLevel) -> bool {
 }
 
 /// Cargo, as whoever runs this through Cargo has it.
-pub(super) fn cargo() -> std::process::Command {
+pub fn cargo() -> std::process::Command {
     std::process::Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
 }
 

@@ -1,25 +1,24 @@
 //! `log`: lines of guests, told apart from the host's, bounded, with control characters escaped.
 
+use std::sync::Arc;
+
 use wasmtime::component::{HasData, Linker};
 
-use super::{Guest, Origin};
+use super::{Group, Guest};
 use crate::bindings::wharf::plugin::log::{self, Level};
+use crate::logs;
 
 /// What one request may still log; the guest's standard output and error count as well.
 pub struct Log<'a> {
-    origin: &'a Origin,
-    request: &'a str,
+    group: &'a Group,
+    request: &'a Arc<str>,
     remaining: &'a mut usize,
 }
 
 impl<'a> Log<'a> {
     /// The log of a request.
     pub fn of(guest: &'a mut Guest) -> Self {
-        Log {
-            origin: &guest.group.origin,
-            request: &guest.request,
-            remaining: &mut guest.log_bytes,
-        }
+        Log { group: &guest.group, request: &guest.request, remaining: &mut guest.log_bytes }
     }
 
     /// Writes one line, or says once that there were too many.
@@ -31,26 +30,22 @@ impl<'a> Log<'a> {
         // A byte more than the text, so that empty lines come to an end as well.
         *self.remaining =
             if rest.is_empty() { self.remaining.saturating_sub(message.len() + 1) } else { 0 };
-        let text = message.escape_debug();
-        let Origin { tenant, group, digest } = self.origin;
-        let request = self.request;
-        match level {
-            Level::Debug => {
-                tracing::debug!(target: "wharf::guest", %tenant, %group, %digest, request, "{text}");
-            }
-            Level::Info => {
-                tracing::info!(target: "wharf::guest", %tenant, %group, %digest, request, "{text}");
-            }
-            Level::Warn => {
-                tracing::warn!(target: "wharf::guest", %tenant, %group, %digest, request, "{text}");
-            }
-            Level::Error => {
-                tracing::error!(target: "wharf::guest", %tenant, %group, %digest, request, "{text}");
-            }
-        }
+        let level = match level {
+            Level::Debug => logs::Level::Debug,
+            Level::Info => logs::Level::Info,
+            Level::Warn => logs::Level::Warn,
+            Level::Error => logs::Level::Error,
+        };
+        self.write(level, message);
         if *self.remaining == 0 {
-            tracing::warn!(target: "wharf::guest", %tenant, %group, %digest, request, "more log lines of this request are dropped: limits.log_bytes");
+            let dropped = "more log lines of this request are dropped: limits.log_bytes";
+            self.write(logs::Level::Warn, dropped);
         }
+    }
+
+    fn write(&self, level: logs::Level, message: &str) {
+        let Group { origin, shared, .. } = self.group;
+        shared.journal.write(origin, self.request, level, message);
     }
 }
 

@@ -10,6 +10,10 @@ use crate::build::{self, Place, Profile, Source};
 use crate::tenant::manifest::Manifest;
 
 #[derive(Args)]
+#[command(after_help = "Examples:
+  wharf build
+  wharf build coupons --components build
+  wharf build --debug coupons")]
 pub(super) struct Build {
     /// Folders of components: crates, or others whose wharf-plugin.toml has a [build] section, or folders that hold
     /// several [default: components/, or the current folder if it makes a component]
@@ -23,6 +27,10 @@ pub(super) struct Build {
         default_value = "target/components/wharf"
     )]
     components: PathBuf,
+    /// Keep files and lines of the source, as they are called on this machine, for the backtraces of `wharf logs`;
+    /// components become several times as large
+    #[arg(long)]
+    debug: bool,
 }
 
 impl Build {
@@ -31,13 +39,14 @@ impl Build {
         if sources.iter().any(Source::is_crate) {
             build::ensure_target()?;
         }
+        let profile = if self.debug { Profile::ReleaseWithLines } else { Profile::Release };
         let count = sources.len();
         for (index, source) in (1..).zip(&sources) {
             let group = source.group();
             println!("[{index}/{count}] building {group}");
             let built = block_on(async {
                 tokio::select! {
-                    built = source.build(Profile::Release) => built.map_err(|failed| failed.in_terminal()),
+                    built = source.build(profile) => built.map_err(|failed| failed.in_terminal()),
                     // What builds is not told by the terminal, and stopped with this.
                     _ = tokio::signal::ctrl_c() => Err(format!("building {group} was interrupted")),
                 }
@@ -62,7 +71,7 @@ pub(super) fn places(folders: &[PathBuf]) -> Result<Vec<Place>, String> {
 }
 
 /// What makes components in these folders.
-fn sources(folders: &[PathBuf]) -> Result<Vec<Source>, String> {
+pub(super) fn sources(folders: &[PathBuf]) -> Result<Vec<Source>, String> {
     let mut sources = Vec::new();
     for place in places(folders)? {
         for folder in place.folders()? {

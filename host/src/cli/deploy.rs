@@ -11,7 +11,7 @@ use reqwest::{Body, Method, Response};
 use sha2::{Digest as _, Sha256};
 
 use super::block_on;
-use super::remote::{Host, Listing, Remote, print_json};
+use super::remote::{Host, Lines, Listing, Remote, print_json};
 use super::sign::{artifact, signature_file};
 use crate::admin::api::{self, Online, Progress, SIGNATURE};
 use crate::deploy::Step;
@@ -157,26 +157,18 @@ fn body(bytes: Vec<u8>, bar: &ProgressBar) -> Body {
 }
 
 /// Reads the answer's lines as they come.
-async fn follow(host: &Host, mut answer: Response, bar: &ProgressBar) -> Result<Online, String> {
+async fn follow(host: &Host, answer: Response, bar: &ProgressBar) -> Result<Online, String> {
     let is_terminal = std::io::stderr().is_terminal();
-    let spinning = ProgressStyle::with_template("{spinner} {msg}");
-    let mut buffer = Vec::new();
-    if let Ok(style) = spinning {
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}") {
         bar.set_style(style);
     }
-    while let Some(piece) = answer.chunk().await.map_err(|error| host.unreachable(&error))? {
-        buffer.extend_from_slice(&piece);
-        while let Some(end) = buffer.iter().position(|byte| *byte == b'\n') {
-            let line: Vec<u8> = buffer.drain(..=end).collect();
-            let line = serde_json::from_slice(&line).map_err(|error| {
-                format!("the host answers what this wharf does not understand ({error}); use the same version here and there")
-            })?;
-            match line {
-                Progress::Deployed(online) => return Ok(online),
-                Progress::Error(problem) => return Err(problem.to_string()),
-                Progress::Step(step) if is_terminal => bar.set_message(name(step)),
-                Progress::Step(step) => eprintln!("{}", name(step)),
-            }
+    let mut lines = Lines::of(host, answer);
+    while let Some(line) = lines.next().await? {
+        match line {
+            Progress::Deployed(online) => return Ok(online),
+            Progress::Error(problem) => return Err(problem.to_string()),
+            Progress::Step(step) if is_terminal => bar.set_message(name(step)),
+            Progress::Step(step) => eprintln!("{}", name(step)),
         }
     }
     Err("the host went away before it said what became of the deploy; look at: wharf revisions"

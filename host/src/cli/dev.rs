@@ -19,7 +19,8 @@ answers with the compiler's reasons; its last good revision answers requests wit
 
 Examples:
   wharf dev                        the components in components/, or the one in the current folder
-  wharf dev ../coupons ../shop     components elsewhere, or folders with several")]
+  wharf dev ../coupons ../shop     components elsewhere, or folders with several
+  wharf dev --tls --listen 127.0.0.1:8443")]
 pub(super) struct Dev {
     /// Folders of components: crates, or others whose wharf-plugin.toml has a [build] section, or folders that hold
     /// several [default: components/, or the current folder if it makes a component]

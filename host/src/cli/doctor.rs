@@ -1,12 +1,18 @@
 //! `wharf doctor`: looks at what a host needs before it serves, and says how to mend what is wrong.
 
+mod sources;
+mod surroundings;
+
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde::Serialize;
 
+use super::build::sources as sources_in;
+use super::paint::{ADVICE, ASIDE, WELL, WRONG, in_style};
+use super::remote::{Listing, print_json};
 use super::{Settings, block_on};
 use crate::build::{self, TARGET};
 use crate::capabilities::Grant;
@@ -14,17 +20,29 @@ use crate::compiler::Compiler;
 use crate::config::Config;
 use crate::database::{Database, Standing};
 use crate::instance::{self, Engine, Revision};
+use crate::plain;
 use crate::platform;
 use crate::tenant::{Access, DEFAULT};
 
 #[derive(Args)]
-#[command(after_help = "Exit codes: 0 all is well, 1 something is wrong, 2 it was called wrongly.")]
+#[command(
+    after_help = "Components are compared with the crates of the folder components/, if it is there, and of the folders that are named.
+
+Examples:
+  wharf doctor
+  wharf doctor coupons --config /etc/wharf.toml
+  wharf doctor --json | jq '.findings[] | select(.state != \"well\")'
+
+Exit codes: 0 all is well, 1 something is wrong, 2 it was called wrongly."
+)]
 pub(super) struct Doctor {
+    /// Folders that components are built from
+    #[arg(value_name = "DIR")]
+    folders: Vec<PathBuf>,
     #[command(flatten)]
     settings: Settings,
-    /// Print what was found as JSON
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    listing: Listing,
 }
 
 /// What was found. Its names are those of the JSON.
@@ -75,13 +93,15 @@ impl Doctor {
         report.data_folder(&config);
         block_on(async {
             report.groups(&config).await;
-            report.database(&config).await;
+            let there = report.database(&config).await;
+            report.clock(&config, there);
+            report.addresses(&config).await;
             Ok(())
         })?;
         report.toolchain();
-        if self.json {
-            let json = serde_json::to_string_pretty(&report).map_err(|error| error.to_string())?;
-            println!("{json}");
+        report.sources(&config, &self.folders);
+        if self.listing.json {
+            print_json(&report)?;
         } else {
             report.print();
         }
@@ -114,9 +134,14 @@ impl Report {
         if !config.data.exists() {
             return self.note(about, State::Well, "is made at the first start");
         }
-        for (place, most) in
-            [(config.data.clone(), 0o700), (config.data.join("keys/tokens.key"), 0o600)]
-        {
+        // In it and nowhere else: the place of a file says nothing about that of another.
+        match tempfile::tempfile_in(&config.data) {
+            Ok(_) => self.note(about, State::Well, "can be written to"),
+            Err(error) => self.note(about, State::Wrong, format!("cannot be written to ({error}): give it to the user that the host runs as, with: chown -R USER {}", config.data.display())),
+        }
+        let keys = ["keys/tokens.key", "keys/operator.token"].map(|key| config.data.join(key));
+        let secret = keys.into_iter().map(|key| (key, 0o600));
+        for (place, most) in secret.chain([(config.data.clone(), 0o700)]) {
             match mode(&place) {
                 Some(mode) if mode & !most == 0 => {
                     self.note(place.display().to_string(), State::Well, "is the host's alone");
@@ -214,7 +239,8 @@ impl Report {
         Some(artifact.digest.clone())
     }
 
-    async fn database(&mut self, config: &Config) {
+    /// Asks the database, and answers with the time there if it is another machine's.
+    async fn database(&mut self, config: &Config) -> Option<i64> {
         let groups = platform::access(config).unwrap_or_default();
         let with_data =
             groups.iter().filter(|(_, access)| access.grants.0.contains(&Grant::Database));
@@ -226,14 +252,19 @@ impl Report {
                 State::Well,
                 "is a file that answers, or is made at the first start",
             ),
-            Ok(Some(standing)) => self.roles(&standing),
+            Ok(Some(standing)) => {
+                self.roles(&standing);
+                return Some(standing.now);
+            }
             Err(error) => self.note("database", State::Wrong, error),
         }
+        None
     }
 
     /// PostgreSQL's roles.
     fn roles(&mut self, standing: &Standing) {
-        let Standing { user, makes_roles, public_makes_temporary, missing, too_mighty } = standing;
+        let Standing { user, makes_roles, public_makes_temporary, missing, too_mighty, .. } =
+            standing;
         self.note("database", State::Well, format!("answers the user {user}"));
         if *makes_roles {
             self.note("database user", State::Well, "may make the groups' roles");
@@ -257,35 +288,113 @@ impl Report {
 
     /// What `wharf build` needs and a host that serves does not.
     fn toolchain(&mut self) {
-        let missing = match build::has_target() {
-            Ok(true) => {
-                return self.note("toolchain", State::Well, format!("has the target {TARGET}"));
-            }
-            Ok(false) => format!(
-                "has no target {TARGET}, which wharf build needs; run: rustup target add {TARGET}"
+        let oldest = env!("CARGO_PKG_RUST_VERSION");
+        let (state, text) = match (build::has_target(), sources::compiler_here()) {
+            (Err(error), _) => (State::Advice, format!("{error}; only wharf build needs it")),
+            (Ok(_), Some(here)) if is_older(&here, oldest) => (
+                State::Advice,
+                format!(
+                    "is Rust {here}, and wharf build needs {oldest} or later; run: rustup update"
+                ),
             ),
-            Err(error) => format!("{error}; only wharf build needs it"),
+            (Ok(false), _) => (
+                State::Advice,
+                format!(
+                    "has no target {TARGET}, which wharf build needs; run: rustup target add {TARGET}"
+                ),
+            ),
+            (Ok(true), here) => {
+                let here = here.unwrap_or_default();
+                (State::Well, format!("is Rust {here}, with the target {TARGET}"))
+            }
         };
-        self.note("toolchain", State::Advice, missing);
+        self.note("toolchain", state, text);
+    }
+
+    /// Whether components are what their sources say, by this toolchain.
+    fn sources(&mut self, config: &Config, named: &[PathBuf]) {
+        let usual = PathBuf::from("components");
+        let found = if usual.is_dir() { sources_in(&[usual]) } else { Ok(Vec::new()) };
+        let mut folders = found.unwrap_or_else(|error| {
+            self.note("sources", State::Advice, error);
+            Vec::new()
+        });
+        // A host may well serve others than those whose crates happen to be here.
+        folders.retain(|source| platform::component_file(config, source.group()).exists());
+        for folder in named {
+            match sources_in(std::slice::from_ref(folder)) {
+                Ok(found) => folders.extend(found),
+                Err(error) => self.note(folder.display().to_string(), State::Wrong, error),
+            }
+        }
+        let here = sources::compiler_here();
+        let mut crates = sources::Crates::default();
+        for source in folders {
+            let (group, folder) = (source.group(), source.folder());
+            let file = platform::component_file(config, group);
+            let (state, text) = match compared(&mut crates, folder, &file, here.as_deref()) {
+                Ok(()) => (State::Well, "is what its sources say".to_owned()),
+                Err(why) => {
+                    let remedy = format!("run: wharf build {}", folder.display());
+                    (State::Advice, format!("{why}; {remedy}"))
+                }
+            };
+            self.note(format!("component {group}"), state, text);
+        }
     }
 
     fn print(&self) {
         for group in &self.groups {
             let digest = group.digest.as_deref().unwrap_or("");
-            println!("group {} {}", group.group, &digest[..digest.len().min(12)]);
+            let digest = in_style(ASIDE, &digest[..digest.len().min(12)]);
+            anstream::println!("group {} {digest}", group.group);
             println!("  grants ({}): {}", group.grants_from, group.grants.join(", "));
             let tables = group.tables.iter().map(|(table, rights)| format!("{table} ({rights})"));
             println!("  tables ({}): {}", group.tables_from, tables.collect::<Vec<_>>().join(", "));
         }
         for Finding { about, state, text } in &self.findings {
             let state = match state {
-                State::Well => "well  ",
-                State::Advice => "advice",
-                State::Wrong => "wrong ",
+                State::Well => in_style(WELL, "well  "),
+                State::Advice => in_style(ADVICE, "advice"),
+                State::Wrong => in_style(WRONG, "wrong "),
             };
-            println!("{state} {about}: {text}");
+            anstream::println!("{state} {}", plain::line(&format!("{about}: {text}")));
         }
     }
+}
+
+/// Looks whether a component was built of its sources as they are now, by the compiler that is here.
+///
+/// # Errors
+/// In words, why it was not.
+fn compared(
+    crates: &mut sources::Crates,
+    folder: &Path,
+    file: &Path,
+    here: Option<&str>,
+) -> Result<(), String> {
+    let missing = |error| format!("{} is not there ({error})", file.display());
+    let built = std::fs::metadata(file).and_then(|metadata| metadata.modified());
+    let built = built.map_err(missing)?;
+    if let Some((newest, _)) = crates.newest(folder)?.filter(|(_, at)| *at > built) {
+        return Err(format!("is older than {}", newest.display()));
+    }
+    let by = sources::compiler_of(&std::fs::read(file).map_err(missing)?);
+    match (by, here) {
+        (Some(by), Some(here)) if by != here => {
+            Err(format!("was built by rustc {by}, and here is {here}"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether a version of Rust, as `rustc --version` tells it, comes before another one.
+fn is_older(here: &str, oldest: &str) -> bool {
+    let numbers = |version: &str| -> Vec<u32> {
+        let plain = version.split([' ', '-']).next().unwrap_or_default();
+        plain.split('.').filter_map(|number| number.parse().ok()).collect()
+    };
+    numbers(here) < numbers(oldest)
 }
 
 /// A file's permissions, if it is there.

@@ -11,6 +11,7 @@ use super::{Place, block_on, open_tables, realm_parser};
 use crate::users::{self, Realm};
 
 #[derive(Args)]
+#[command(after_help = "Example: wharf export users --realm store users.csv")]
 pub(super) struct Export {
     #[command(subcommand)]
     what: What,

@@ -18,6 +18,7 @@ const SHOWN: u64 = 20;
 const REPORT_HEADER: [&str; 2] = ["line", "reason"];
 
 #[derive(Args)]
+#[command(after_help = "Example: wharf import users --realm store users.csv")]
 pub(super) struct Import {
     #[command(subcommand)]
     what: What,

@@ -11,6 +11,7 @@ use minisign::KeyPair;
 use super::sign::password;
 
 #[derive(Args)]
+#[command(after_help = "Example: wharf key new --out acme.key")]
 pub(super) struct Command {
     #[command(subcommand)]
     what: What,

@@ -12,6 +12,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::admin::{api, operator};
+use crate::plain;
 
 /// What may stand in a segment of a path as it is (RFC 3986, section 2.3).
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -167,12 +168,46 @@ impl Host {
         format!("the connection to {} broke: {}; try again", self.url, cause(error))
     }
 
-    fn strange(&self, error: &reqwest::Error) -> String {
+    fn strange(&self, error: &dyn std::error::Error) -> String {
         format!(
             "{} answers what this wharf does not understand ({}); use the same version here and there",
             self.url,
             cause(error)
         )
+    }
+}
+
+/// An answer that comes line by line, each a JSON document (NDJSON).
+pub(super) struct Lines<'a> {
+    host: &'a Host,
+    answer: Response,
+    buffer: Vec<u8>,
+}
+
+impl<'a> Lines<'a> {
+    /// The lines of an answer.
+    pub(super) fn of(host: &'a Host, answer: Response) -> Self {
+        Lines { host, answer, buffer: Vec::new() }
+    }
+
+    /// The next line, when it is there; `None` when the answer has ended.
+    ///
+    /// # Errors
+    /// The connection broke, or the line is of another version of wharf's.
+    pub(super) async fn next<T: DeserializeOwned>(&mut self) -> Result<Option<T>, String> {
+        let mut looked_at = 0;
+        loop {
+            let rest = &self.buffer[looked_at..];
+            if let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
+                let line: Vec<u8> = self.buffer.drain(..=looked_at + end).collect();
+                let read = serde_json::from_slice(&line);
+                return read.map(Some).map_err(|error| self.host.strange(&error));
+            }
+            looked_at = self.buffer.len();
+            let piece = self.answer.chunk().await.map_err(|error| self.host.unreachable(&error))?;
+            let Some(piece) = piece else { return Ok(None) };
+            self.buffer.extend_from_slice(&piece);
+        }
     }
 }
 
@@ -196,14 +231,14 @@ pub(super) struct Listing {
 /// Prints as JSON.
 pub(super) fn print_json(value: &impl Serialize) -> Result<(), String> {
     let text = serde_json::to_string_pretty(value).map_err(|error| error.to_string())?;
-    println!("{text}");
+    println!("{}", plain::json(&text));
     Ok(())
 }
 
 /// Prints rows below their heads, in columns.
 pub(super) fn print_table<const N: usize>(heads: [&str; N], rows: Vec<[String; N]>) {
     // One line for each row, whatever it says.
-    let text = |cell: String| api::plain(&cell).replace('\n', "\\n");
+    let text = |cell: String| plain::line(&cell).to_string();
     let rows: Vec<[String; N]> = rows.into_iter().map(|row| row.map(text)).collect();
     let mut widths = heads.map(|head| head.chars().count());
     for row in &rows {

@@ -1,20 +1,22 @@
 //! `wharf serve`: serve until SIGTERM or Ctrl-C, then drain.
 
-use std::io::IsTerminal as _;
-
 use clap::{Args, ValueEnum};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
-use super::Settings;
+use super::{Settings, paint};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::host::{Figures, Host};
 use crate::listener;
 
 #[derive(Args)]
+#[command(after_help = "Examples:
+  wharf serve
+  wharf serve --listen 0.0.0.0:443 --tls-certificate chain.pem --tls-key key.pem --data /var/lib/wharf
+  WHARF_DATABASE_URL=postgres://wharf@db/wharf wharf serve --log-format json")]
 pub(super) struct Serve {
     #[command(flatten)]
     settings: Settings,
@@ -81,7 +83,7 @@ impl Logging {
         let logging =
             tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
         match self.log_format {
-            LogFormat::Text => logging.with_ansi(std::io::stderr().is_terminal()).init(),
+            LogFormat::Text => logging.with_ansi(paint::is_coloured(&std::io::stderr())).init(),
             LogFormat::Json => logging.json().init(),
         }
         Ok(())

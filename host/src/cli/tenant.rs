@@ -12,6 +12,7 @@ use crate::clock::rfc3339;
 use crate::registry::Tenant;
 
 #[derive(Args)]
+#[command(after_help = "Example: wharf tenant create acme && wharf token create acme")]
 pub(super) struct Command {
     #[command(subcommand)]
     what: What,
@@ -72,6 +73,7 @@ impl Quotas {
 
 /// `wharf tenant list`
 #[derive(Args)]
+#[command(after_help = "Example: wharf tenant list --json")]
 struct List {
     #[command(flatten)]
     listing: Listing,
@@ -81,6 +83,7 @@ struct List {
 
 /// `wharf tenant show`
 #[derive(Args)]
+#[command(after_help = "Example: wharf tenant show acme")]
 struct Show {
     /// The tenant
     name: String,
@@ -116,6 +119,7 @@ struct Set {
 
 /// `wharf tenant delete`
 #[derive(Args)]
+#[command(after_help = "Example: wharf tenant delete acme --yes")]
 struct Delete {
     /// The tenant
     name: String,

@@ -10,6 +10,7 @@ use crate::clock::rfc3339;
 use crate::registry::tokens::{DeployToken, Verb};
 
 #[derive(Args)]
+#[command(after_help = "Example: wharf token create acme --verb deploy --expires 30d")]
 pub(super) struct Command {
     #[command(subcommand)]
     what: What,
@@ -33,7 +34,7 @@ enum What {
 struct Create {
     /// The tenant that it is for
     tenant: String,
-    /// What it allows: deploy, rollback, read or settings [default: all of them]
+    /// What it allows: deploy, rollback, read, settings or logs [default: all of them]
     #[arg(long, value_name = "VERB")]
     verb: Vec<Verb>,
     /// After how long it expires: a number and s, m, h or d
@@ -50,6 +51,7 @@ struct Create {
 
 /// `wharf token list`
 #[derive(Args)]
+#[command(after_help = "Example: wharf token list acme")]
 struct List {
     /// The tenant
     tenant: String,
@@ -61,6 +63,7 @@ struct List {
 
 /// `wharf token revoke`
 #[derive(Args)]
+#[command(after_help = "Example: wharf token revoke 0123456789abcdef")]
 struct Revoke {
     /// The token's id, as `wharf token list` shows it
     id: String,

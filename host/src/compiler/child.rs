@@ -1,6 +1,6 @@
 //! The process that compiles: the same program, with a hidden command, nothing of the host's in its
 //! environment, and limits on what it may take. It reads a component from its standard input and writes
-//! machine code to its standard output.
+//! to its standard output how many bytes of machine code it makes of it, these, and the table of its source's lines.
 
 use std::io::{Read as _, Write as _};
 use std::os::unix::process::ExitStatusExt as _;
@@ -8,11 +8,13 @@ use std::path::Path;
 use std::process::{ExitStatus, Output, Stdio};
 use std::time::Duration;
 
+use bytes::Bytes;
 use rustix::process::{Resource, Rlimit, Signal};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::Command;
 
 use super::Config;
+use super::lines::{self, Lines};
 use crate::instance::Engine;
 
 /// The command that the child is called with.
@@ -33,7 +35,7 @@ pub struct Bounds {
     pub processor_seconds: u64,
 }
 
-/// Has a child compile a component; gives back the machine code.
+/// Has a child compile a component; gives back what it makes, which [`apart`] takes apart.
 ///
 /// # Errors
 /// What is wrong with the component, or which limit it met.
@@ -81,6 +83,14 @@ pub(super) async fn run(program: &Path, config: Config, bytes: &[u8]) -> Result<
     Err(refusal(output.status, &String::from_utf8_lossy(&output.stderr), config))
 }
 
+/// Machine code, and the table of the lines that it comes from; `None` if these are no bytes of a child's.
+pub(super) fn apart(made: &[u8]) -> Option<(&[u8], Lines)> {
+    let (length, made) = made.split_first_chunk()?;
+    let (code, table) =
+        made.split_at_checked(usize::try_from(u64::from_le_bytes(*length)).ok()?)?;
+    Some((code, Lines::new(Bytes::copy_from_slice(table))))
+}
+
 /// Reads so many bytes at most, and then closes, so that whoever writes more stops.
 async fn up_to(most: u64, from: Option<impl AsyncRead + Unpin>) -> std::io::Result<Vec<u8>> {
     let mut read = Vec::new();
@@ -122,8 +132,9 @@ pub fn compile(bounds: Bounds) -> Result<(), String> {
         .read_to_end(&mut component)
         .map_err(|error| format!("cannot read the component: {error}"))?;
     let code = Engine::compile(&component)?;
+    let made = [&(code.len() as u64).to_le_bytes()[..], &code, &lines::table(&component)].concat();
     std::io::stdout()
-        .write_all(&code)
+        .write_all(&made)
         .map_err(|error| format!("cannot hand the machine code over: {error}"))
 }
 

@@ -52,7 +52,7 @@ pub(super) async fn check(smoke: &Smoke, group: &str, loaded: &Loaded) -> Result
         let served = &found.route.served;
         let guest = served.guest(Caller::Anonymous, nobody.into(), "smoke".into(), body);
         let status = served.revision.status_of(guest, request).await;
-        status.map_err(|failed| refused(format!("failed: {}", failed.0)))?
+        status.map_err(|failed| refused(format!("failed: {failed}")))?
     };
     let expected = status.map_or_else(|| (200..300).contains(&answered), |one| one == answered);
     if expected {

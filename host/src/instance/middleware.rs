@@ -28,7 +28,7 @@ impl Revision {
         request: Request<'_>,
     ) -> Result<(Action, Around), CallFailed> {
         let Some(pre) = &self.wrapping else {
-            return Err(CallFailed("it does not export wharf:plugin/middleware".into()));
+            return Err(CallFailed::guests("it does not export wharf:plugin/middleware"));
         };
         let limits = self.limits;
         let mut store = store(pre.engine(), &limits, guest);

@@ -25,7 +25,7 @@ use wasmtime_wasi_http::p2::bindings::http::types;
 use wasmtime_wasi_http::{Error, WasiBody, WasiHttpView as _};
 
 use super::turns::Counted;
-use super::{CallFailed, Limits, cause, log_output, store, took_too_long, within};
+use super::{CallFailed, Limits, log_output, store, took_too_long, within};
 use crate::bindings::exports::wharf::plugin::handler::{Access, Route, Throttle};
 use crate::bindings::wharf::plugin::http as wit;
 use crate::capabilities::{Group, Guest};
@@ -97,10 +97,10 @@ impl Proxy {
         guest: Guest,
         asked: &wit::Request<'_>,
     ) -> Result<u16, CallFailed> {
-        let invalid = |error| CallFailed(format!("the request is none of HTTP: {error}"));
+        let invalid = |error| CallFailed::guests(format!("the request is none of HTTP: {error}"));
         let query = Some(asked.query).filter(|query| !query.is_empty());
         let url = self.url(asked.origin, asked.path, query);
-        let url = url.ok_or_else(|| CallFailed("the request's URL is none of HTTP".into()))?;
+        let url = url.ok_or_else(|| CallFailed::guests("the request's URL is none of HTTP"))?;
         let mut request = Request::builder().method(asked.method).uri(url);
         for (name, value) in asked.headers {
             request = request.header(*name, *value);
@@ -145,8 +145,10 @@ impl Proxy {
         ended.unwrap_or(Ok(()))?;
         let answer = match answered {
             Ok(Ok(answer)) => answer,
-            Ok(Err(code)) => return Err(CallFailed(format!("it answered with an error: {code}"))),
-            Err(_) => return Err(CallFailed("it gave no answer".to_owned())),
+            Ok(Err(code)) => {
+                return Err(CallFailed::guests(format!("it answered with an error: {code}")));
+            }
+            Err(_) => return Err(CallFailed::guests("it gave no answer")),
         };
         let (head, body) = answer.into_parts();
         let mut streaming = Streaming {
@@ -198,7 +200,7 @@ where
     }
     .await;
     log_output(store.data_mut());
-    done.map_err(|error| CallFailed(cause(&error, &store.data().allocations)))
+    done.map_err(|error| CallFailed::of(&error, store.data()))
 }
 
 /// In the words of `wasi:http/types`.
@@ -293,7 +295,7 @@ impl Streaming {
     fn take(&mut self, bytes: usize) -> Result<(), CallFailed> {
         self.left = self.left.checked_sub(bytes).ok_or_else(|| {
             let most = self.limits.stream_response_bytes;
-            CallFailed(format!(
+            CallFailed::guests(format!(
                 "it answered with more than {most} bytes (limits.stream_response_bytes)"
             ))
         })?;
@@ -369,12 +371,14 @@ impl Drop for Streaming {
 }
 
 fn broken_off(error: &Error) -> CallFailed {
-    CallFailed(format!("it broke its answer off: {error}"))
+    CallFailed::guests(format!("it broke its answer off: {error}"))
 }
 
 fn stream_took_too_long(limits: &Limits) -> CallFailed {
     let most = limits.stream_milliseconds;
-    CallFailed(format!("its answer took longer than {most} ms (limits.stream_milliseconds)"))
+    CallFailed::guests(format!(
+        "its answer took longer than {most} ms (limits.stream_milliseconds)"
+    ))
 }
 
 /// Tells the log of what goes wrong when the head of the answer is sent already.
@@ -386,7 +390,8 @@ struct Teller {
 
 impl Teller {
     fn tell(&self, failed: &CallFailed) {
-        let origin = &self.group.origin;
-        tracing::error!(request = &*self.request, tenant = %origin.tenant, component = %origin.group, digest = %origin.digest, cause = %failed, "a component failed in the middle of its answer");
+        let Group { origin, shared, .. } = &*self.group;
+        let what = "a component failed in the middle of its answer";
+        shared.journal.failed(origin, &self.request, what, failed.as_failed());
     }
 }

@@ -35,11 +35,14 @@ pub enum Verb {
     Read,
     /// Change settings and secrets.
     Settings,
+    /// Read what guests log, and why requests failed.
+    Logs,
 }
 
 impl Verb {
     /// Every verb there is.
-    pub const ALL: [Verb; 4] = [Verb::Deploy, Verb::Rollback, Verb::Read, Verb::Settings];
+    pub const ALL: [Verb; 5] =
+        [Verb::Deploy, Verb::Rollback, Verb::Read, Verb::Settings, Verb::Logs];
 
     /// Its name, as commands take it.
     pub fn name(self) -> &'static str {
@@ -48,6 +51,7 @@ impl Verb {
             Verb::Rollback => "rollback",
             Verb::Read => "read",
             Verb::Settings => "settings",
+            Verb::Logs => "logs",
         }
     }
 }
@@ -149,6 +153,14 @@ impl Registry {
         change.execute("DELETE FROM deploy_tokens WHERE id = $1", vec![text(id)]).await?;
         change.commit().await?;
         Ok(token)
+    }
+
+    /// Whether a token that was verified before has neither expired nor been revoked since.
+    pub async fn is_valid(&self, id: &str) -> Result<bool, Failure> {
+        let sql = format!("{COLUMNS} WHERE id = $1");
+        let rows = self.database.query(&sql, vec![text(id)]).await?;
+        let Some(row) = rows.rows.first() else { return Ok(false) };
+        Ok(of_row(row)?.0.expires_at > self.clock.now())
     }
 
     /// The token that a text is; `None` if it is none, has expired or was revoked.

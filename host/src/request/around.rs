@@ -29,7 +29,7 @@ pub(super) async fn handle<'a>(
     for name in &served.middleware {
         let wrapping = serving.wrapping(name).ok_or_else(|| {
             let why = format!("it is wrapped by {name}, which is no group that wraps others");
-            (served, CallFailed(why))
+            (served, CallFailed::guests(why))
         })?;
         let view = view(&headers);
         let request = Request { headers: &view, ..request.clone() };
@@ -41,7 +41,8 @@ pub(super) async fn handle<'a>(
                 break;
             }
             Action::Next(changes) => {
-                change(&mut headers, changes).map_err(|why| (&**wrapping, CallFailed(why)))?;
+                change(&mut headers, changes)
+                    .map_err(|why| (&**wrapping, CallFailed::guests(why)))?;
                 around.push((wrapping, instance));
             }
         }

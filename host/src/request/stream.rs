@@ -102,7 +102,7 @@ impl Call<'_> {
         let mut request = Request::new(body);
         *request.method_mut() = head.method.clone();
         *request.uri_mut() =
-            url.ok_or_else(|| Error::Guest("its path is none within its mount".into()))?;
+            url.ok_or_else(|| Error::guests("its path is none within its mount"))?;
         *request.headers_mut() = headers(head, caller, proxy, (*client, *is_secure, id));
         let guest = super::guest(app, place, head, &sender, served, Bytes::new());
         let answered = proxy.answer(guest, request, held).await;
@@ -110,7 +110,7 @@ impl Call<'_> {
             .map_err(|failed| match fault.get() {
                 // It could not answer what did not arrive.
                 Some(interrupted) => Error::from(*interrupted),
-                None => Error::Guest(failed.0),
+                None => Error::Failed(failed),
             })
             .and_then(|answer| response::from_proxy(answer, &head.method, &app.unsent));
         log_failure(served, id, &answered);

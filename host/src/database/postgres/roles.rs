@@ -46,6 +46,8 @@ pub struct Standing {
     pub missing: Vec<String>,
     /// Groups whose roles have more power than any start gives them, and which.
     pub too_mighty: Vec<String>,
+    /// The time there, in unix seconds.
+    pub now: i64,
 }
 
 impl Role {
@@ -275,5 +277,8 @@ pub(super) async fn standing(
             Some(false) => {}
         }
     }
-    Ok(Standing { user, makes_roles, public_makes_temporary, missing, too_mighty })
+    let now = sqlx::query_scalar("SELECT floor(extract(epoch FROM clock_timestamp()))::bigint")
+        .fetch_one(&mut *connection)
+        .await?;
+    Ok(Standing { user, makes_roles, public_makes_temporary, missing, too_mighty, now })
 }

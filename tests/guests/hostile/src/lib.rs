@@ -47,7 +47,12 @@ fn ok(_: &Request) -> Result<Response, Error> {
 }
 
 fn trap(_: &Request) -> Result<Response, Error> {
-    panic!("on purpose")
+    #[inline(never)]
+    fn fails(number: u32) -> u32 {
+        assert!(std::hint::black_box(number) == 0, "on purpose");
+        number
+    }
+    Ok(answer::json(200, &json!(fails(1))))
 }
 
 fn endless(_: &Request) -> Result<Response, Error> {
@@ -137,9 +142,15 @@ fn large(_: &Request) -> Result<Response, Error> {
     Ok(Response { status: 200, headers: Vec::new(), body: vec![b'x'; 2_000_000] })
 }
 
+/// What a terminal takes for commands: the screen is cleared, text turns red, and runs the other way.
+const COMMANDS: &str = "\u{1b}[2J\u{9b}31m\u{202e}";
+
 fn chatter(_: &Request) -> Result<Response, Error> {
     for number in 0..10_000 {
-        log::write(Level::Info, &format!("line {number}\n1970-01-01T00:00:00Z ERROR forged"));
+        log::write(
+            Level::Info,
+            &format!("line {number}\n1970-01-01T00:00:00Z ERROR forged {COMMANDS}"),
+        );
     }
     Ok(answer::json(200, &json!("logged")))
 }
