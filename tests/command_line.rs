@@ -263,6 +263,8 @@ fn settings_that_cannot_be_read_are_named() {
         ("listen = \n", &["line 1"]),
         ("[groups.nobody]\n", &["groups.nobody", "nobody.wasm"]),
         ("[groups.users]\ngrants = [\"everything\"]\n", &["line 2", "everything"]),
+        // What follows from a seed is no secret: only `wharf test` has it, and no file can ask for it.
+        ("[testing]\nseed = 1\n", &["line 1", "testing"]),
     ] {
         std::fs::write(&settings, text).expect("a file");
         let mut command = serve(folder.path(), &guests::built_in());
@@ -273,6 +275,32 @@ fn settings_that_cannot_be_read_are_named() {
         command.args(["--config", "/nowhere/wharf.toml"]),
         &["/nowhere/wharf.toml", "--config"],
     );
+}
+
+#[test]
+fn crates_of_one_name_are_told_apart() {
+    let folder = folder();
+    let write = |place: &str, word: &str| {
+        let source = format!(
+            "#[unsafe(no_mangle)]\npub extern \"C\" fn said() -> *const u8 {{\n    c\"the {word} twin\".as_ptr().cast()\n}}\n"
+        );
+        let manifest = "[package]\nname = \"twin\"\nversion = \"0.1.0\"\nedition = \"2024\"\n[lib]\ncrate-type = [\"cdylib\"]\n";
+        let place = folder.path().join(place);
+        std::fs::create_dir_all(place.join("src")).expect("a folder");
+        std::fs::write(place.join("Cargo.toml"), manifest).expect("a file");
+        std::fs::write(place.join("src/lib.rs"), source).expect("a file");
+        place
+    };
+    let twins = [("first", write("one/twin", "first")), ("second", write("other/twin", "second"))];
+    for (word, place) in twins.iter().chain(&twins) {
+        let mut build = guests::wharf();
+        build.arg("build").arg(place).args(["--components", "built"]).current_dir(folder.path());
+        let output = build.output().expect("wharf runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let built = std::fs::read(folder.path().join("built/twin.wasm")).expect("a component");
+        let said = format!("the {word} twin");
+        assert!(built.windows(said.len()).any(|bytes| bytes == said.as_bytes()), "{said}");
+    }
 }
 
 #[test]

@@ -108,7 +108,7 @@ fn only_the_listener_and_calls_to_other_hosts_know_tls_and_how_http_is_parsed() 
 fn only_the_admin_api_knows_axum_and_only_the_command_line_asks_it() {
     assert_only("axum", &["admin"]);
     assert_only("tower_service", &["admin"]);
-    assert_only("reqwest", &["cli"]);
+    assert_only("reqwest", &["cli", "testing"]);
     assert_only("indicatif", &["cli"]);
 }
 

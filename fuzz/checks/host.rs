@@ -9,6 +9,7 @@ use tokio::runtime::Runtime;
 use wasmtime::component::Component;
 use wharf::Clock;
 use wharf::capabilities::Grant;
+use wharf::chance::Chance;
 use wharf::compiler::{Artifact, Lines};
 use wharf::database::{Database, Limits, Location, Migrations, Tables};
 use wharf::identity::{Caller, Config, Issuer, Issuers, Lifetimes};
@@ -75,7 +76,8 @@ async fn issuer() -> Issuer {
         Database::open(&location, limits, &Migrations::host()).await.expect("a database");
     let lifetimes = Lifetimes { usual: Config::default(), realms: [].into() };
     let clock = Clock::manual(NOW);
-    let issuers = Issuers::open(lifetimes, database, clock).await.expect("the issuers");
+    let issuers =
+        Issuers::open(lifetimes, database, clock, Chance::system()).await.expect("the issuers");
     Issuer::new(&issuers, "fuzz", KEY.as_ref())
 }
 

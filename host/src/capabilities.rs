@@ -27,11 +27,12 @@ use wasmtime::component::Linker;
 
 use crate::admission::throttle::{Allowance, Throttle, TooOften};
 use crate::blobs::{Blobs, Reading};
+use crate::chance::Chance;
 use crate::clock::Clock;
 use crate::compiler::Lines;
 use crate::database::{Data, Share};
 use crate::identity::{Caller, Issuer};
-use crate::instance::{Allocations, Turns};
+use crate::instance::{Allocations, Costs, Turns};
 use crate::logs::Journal;
 use crate::outbound::Outbound;
 use cache::Entries;
@@ -72,6 +73,10 @@ pub struct Shared {
     pub journal: Arc<Journal>,
     /// The process's clock.
     pub clock: Clock,
+    /// The process's randomness.
+    pub chance: Chance,
+    /// Whether it is counted what calls cost.
+    pub costs: Costs,
 }
 
 /// What all requests of an endpoint group share. Lives as long as the group is served.
@@ -132,6 +137,8 @@ pub struct Left {
     pub attempt: Option<Result<Allowance, TooOften>>,
     /// What `blobs.respond` has made the response's body.
     pub blob: Option<Reading>,
+    /// What the call has cost, in units of wasmtime's fuel, where that is counted.
+    pub fuel: Option<u64>,
 }
 
 /// A right to import one interface.

@@ -13,6 +13,7 @@ mod import;
 mod key;
 mod local_certificate;
 mod logs;
+mod new;
 mod paint;
 mod promote;
 mod remote;
@@ -24,6 +25,7 @@ mod serve;
 mod setting;
 mod sign;
 mod tenant;
+mod test;
 mod token;
 
 use std::net::SocketAddr;
@@ -70,12 +72,16 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Make the folder of a new component, which builds, passes its test and serves at once.
+    New(new::New),
     /// Serve the components of a folder.
     Serve(serve::Serve),
     /// Build component crates for wasm32-wasip2.
     Build(build::Build),
     /// Build the components, then serve them with settings for development.
     Dev(dev::Dev),
+    /// Ask components what their tests say, and compare the answers with those that were recorded.
+    Test(test::Test),
     /// Look at what a host needs, and say how to mend what is wrong.
     ///
     /// Shows each group with its component's digest, its grants and its tables, and where they come from;
@@ -235,6 +241,13 @@ fn block_on<T>(work: impl Future<Output = Result<T, String>>) -> Result<T, Strin
     runtime.map_err(|error| format!("cannot start the runtime: {error}"))?.block_on(work)
 }
 
+impl Command {
+    /// Whether it is a host, or a part of one, for as long as it runs.
+    fn serves(&self) -> bool {
+        matches!(self, Command::Serve(_) | Command::Dev(_) | Command::Test(_) | Command::Compile(_))
+    }
+}
+
 /// All commands and flags, for whoever looks through them.
 pub fn command() -> clap::Command {
     Cli::command()
@@ -242,10 +255,17 @@ pub fn command() -> clap::Command {
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
-    let done = match Cli::parse().command {
+    let command = Cli::parse().command;
+    // Whoever reads the beginning alone (`| head`) ends the command; a host goes on when a reader leaves.
+    if !command.serves() {
+        sigpipe::reset();
+    }
+    let done = match command {
+        Command::New(new) => new.run(),
         Command::Serve(serve) => serve.run(),
         Command::Build(build) => build.run(),
         Command::Dev(dev) => dev.run(),
+        Command::Test(test) => test.run(),
         Command::Doctor(doctor) => doctor.run(),
         Command::Schema(schema) => schema.run(),
         Command::Import(import) => import.run(),

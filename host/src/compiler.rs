@@ -52,6 +52,22 @@ impl Default for Config {
     }
 }
 
+impl Config {
+    /// The same with room for components with an interpreter in them (JavaScript, Python): for hosts that serve only
+    /// what whoever started them has built.
+    #[must_use]
+    pub fn for_whoever_built_it(self) -> Self {
+        Config {
+            component_bytes: self.component_bytes.max(64 << 20),
+            artifact_bytes: self.artifact_bytes.max(512 << 20),
+            processor_seconds: self.processor_seconds.max(300),
+            memory_bytes: self.memory_bytes.max(8 << 30),
+            seconds: self.seconds.max(300),
+            ..self
+        }
+    }
+}
+
 /// Bytes of the HMAC-SHA-256 in front of each artifact.
 const TAG: usize = 32;
 
@@ -129,7 +145,8 @@ impl Compiler {
         digest: &str,
     ) -> Result<(Component, Lines), String> {
         let started = std::time::Instant::now();
-        let made = child::run(&self.program, self.config, bytes).await?;
+        let costs = self.engine.costs();
+        let made = child::run(&self.program, self.config, costs, bytes).await?;
         tracing::debug!(digest, milliseconds = started.elapsed().as_millis(), "compiled");
         if let Err(error) = self.write(file, digest, &made) {
             tracing::warn!(file = %file.display(), %error, "cannot keep the compiled component; it will be compiled again next time");

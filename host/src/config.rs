@@ -11,7 +11,8 @@ use crate::capabilities::{cache, passwords};
 use crate::database::Limits;
 use crate::tenant::{GroupConfig, RealmConfig};
 use crate::{
-    admin, admission, blobs, clock, compiler, identity, instance, listener, logs, outbound, response,
+    admin, admission, blobs, clock, compiler, identity, instance, listener, logs, outbound,
+    response,
 };
 
 /// All settings. `wharf.example.toml` shows each with its default.
@@ -42,6 +43,9 @@ pub struct Config {
     /// Whether `wharf dev` serves: the components of the folder come one by one, and some may be broken.
     #[serde(skip)]
     pub dev: bool,
+    /// What makes a host one that tests components; `wharf test` alone sets it.
+    #[serde(skip)]
+    pub testing: Option<Testing>,
     /// What clients may take.
     pub http: listener::Config,
     /// What answers tell besides what components say.
@@ -94,6 +98,7 @@ impl Default for Config {
             admin_password: None,
             captcha_reveal: false,
             dev: false,
+            testing: None,
             http: listener::Config::default(),
             answers: response::Config::default(),
             tls: listener::tls::Config::default(),
@@ -114,6 +119,14 @@ impl Default for Config {
             groups: BTreeMap::new(),
         }
     }
+}
+
+/// What is different on a host that tests components: each run has the same randomness, and what calls cost
+/// is counted.
+#[derive(Clone, Copy, Debug)]
+pub struct Testing {
+    /// What the random bytes follow from.
+    pub seed: u64,
 }
 
 /// The program of this process, also after its file was replaced by a newer one.

@@ -28,7 +28,7 @@ use tokio::sync::Mutex;
 use tokio::task::AbortHandle;
 
 pub use data::{Data, Share};
-pub use group_migrations::Step;
+pub use group_migrations::{Step, is_keyword};
 use lease::{Connection, Lease};
 pub use migrations::Migrations;
 pub use notices::{Notice, Notices};

@@ -11,7 +11,9 @@ use crate::admin::{self, Admin};
 use crate::app::{App, Built};
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::database::Failure;
 use crate::deploy::Deployer;
+use crate::identity::Subject;
 use crate::listener;
 use crate::listener::tls::Tls;
 use crate::router::Listed;
@@ -115,6 +117,15 @@ impl Host {
     /// What puts components online, for `wharf dev` and benchmarks: everybody else asks the admin API.
     pub fn deployer(&self) -> &Deployer {
         &self.app.deployer
+    }
+
+    /// A token of the default tenant's for somebody who need not be in its tables, for tests of components.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn token_for(&self, subject: Subject) -> Result<String, Failure> {
+        let issued = self.app.tenants.default().shared.issuer.issue(subject).await?;
+        Ok(issued.text)
     }
 
     /// What it has in hand.

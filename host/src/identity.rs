@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tokio::task::JoinHandle;
 
+use crate::chance::Chance;
 use crate::clock::Clock;
 use crate::database::{Database, Failure};
 use crate::tenant;
@@ -185,6 +186,7 @@ pub struct Issuers {
     /// Learns what other hosts end; stopped with the issuers.
     following: Option<JoinHandle<()>>,
     clock: Clock,
+    chance: Chance,
 }
 
 impl Issuers {
@@ -196,12 +198,13 @@ impl Issuers {
         lifetimes: Lifetimes,
         database: Database,
         clock: Clock,
+        chance: Chance,
     ) -> Result<Self, Failure> {
         let most = lifetimes.usual.remembered;
         let revocations = Arc::new(Revocations::load(database, most, clock.clone()).await?);
         let follow = |notices| tokio::spawn(Arc::clone(&revocations).follow(notices));
         let following = revocations.notices().map(follow);
-        Ok(Issuers { lifetimes, revocations, following, clock })
+        Ok(Issuers { lifetimes, revocations, following, clock, chance })
     }
 
     /// Gives back the connections to the database.
@@ -231,6 +234,7 @@ pub struct Issuer {
     validation: Validation,
     revocations: Arc<Revocations>,
     clock: Clock,
+    chance: Chance,
 }
 
 impl Issuer {
@@ -254,6 +258,7 @@ impl Issuer {
             validation,
             revocations: Arc::clone(&issuers.revocations),
             clock: issuers.clock.clone(),
+            chance: issuers.chance.clone(),
         }
     }
 
@@ -295,7 +300,13 @@ impl Issuer {
         let now = self.clock.now();
         let realm = self.scope(&subject.realm);
         let generation = self.revocations.generation(&realm, subject.user).await?;
-        Ok(self.sign(subject, Id::random(), None, now, generation.unwrap_or(0).max(now)))
+        Ok(self.sign(
+            subject,
+            Id::random(&self.chance),
+            None,
+            now,
+            generation.unwrap_or(0).max(now),
+        ))
     }
 
     /// Exchanges a token for a new one, of a user who has this name and these roles by now, and ends the
@@ -311,7 +322,8 @@ impl Issuer {
         if now >= old.signed_in.saturating_add(config.refresh_seconds) {
             return Err(Refused::TooOld);
         }
-        let (new, expires) = (Id::random(), now.saturating_add(config.lifetime_seconds));
+        let (new, expires) =
+            (Id::random(&self.chance), now.saturating_add(config.lifetime_seconds));
         let exchanged = self.revocations.exchange(old.family, old.id, new, expires).await;
         if !exchanged.map_err(Refused::Unavailable)? {
             self.punish(old).await.map_err(Refused::Unavailable)?;

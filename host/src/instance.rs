@@ -48,18 +48,40 @@ pub use limits::{Allocations, Limits};
 pub use proxy::Proxy;
 pub use turns::Turns;
 
-/// The one engine of this process: types of two engines must never meet.
+/// The one engine of this process, and of those that test components another: types of two engines must
+/// never meet.
 #[derive(Clone)]
 pub struct Engine {
     wasmtime: wasmtime::Engine,
     compatibility: Arc<str>,
+    costs: Costs,
+}
+
+/// Whether code counts what it costs, which makes it slower.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Costs {
+    /// It does, in units of wasmtime's fuel: the same each time for the same code and input.
+    Counted,
+    /// It does not.
+    Uncounted,
 }
 
 impl Engine {
     /// The engine, made on first use together with the thread that counts its time.
     pub fn shared() -> Engine {
         static SHARED: OnceLock<Engine> = OnceLock::new();
-        SHARED.get_or_init(Engine::start).clone()
+        SHARED.get_or_init(|| Engine::start(Costs::Uncounted)).clone()
+    }
+
+    /// The engine of hosts that count what calls cost.
+    pub fn counting() -> Engine {
+        static COUNTING: OnceLock<Engine> = OnceLock::new();
+        COUNTING.get_or_init(|| Engine::start(Costs::Counted)).clone()
+    }
+
+    /// Whether its code counts what it costs.
+    pub fn costs(&self) -> Costs {
+        self.costs
     }
 
     /// Changes with everything that decides whether compiled code still fits.
@@ -76,15 +98,15 @@ impl Engine {
     ///
     /// # Errors
     /// What is wrong with the component.
-    pub fn compile(component: &[u8]) -> Result<Vec<u8>, String> {
-        let engine = wasmtime::Engine::new(&configuration());
+    pub fn compile(component: &[u8], costs: Costs) -> Result<Vec<u8>, String> {
+        let engine = wasmtime::Engine::new(&configuration(costs));
         let engine = engine.map_err(|error| format!("cannot start the compiler: {error:#}"))?;
         let code = engine.precompile_component(component);
         code.map_err(|error| format!("it is not a valid component: {error:#}"))
     }
 
-    fn start() -> Engine {
-        let mut configuration = configuration();
+    fn start(costs: Costs) -> Engine {
+        let mut configuration = configuration(costs);
         configuration.allocation_strategy(InstanceAllocationStrategy::Pooling(pool()));
         let wasmtime = wasmtime::Engine::new(&configuration)
             .expect("the engine's configuration is valid on this machine");
@@ -102,7 +124,7 @@ impl Engine {
                 }
             })
             .expect("the process can start a thread");
-        Engine { wasmtime, compatibility }
+        Engine { wasmtime, compatibility, costs }
     }
 }
 
@@ -133,9 +155,10 @@ fn small(number: usize) -> u32 {
 }
 
 /// What decides which code is taken and how it is compiled.
-fn configuration() -> wasmtime::Config {
+fn configuration(costs: Costs) -> wasmtime::Config {
     let mut config = wasmtime::Config::new();
     config
+        .consume_fuel(costs == Costs::Counted)
         // Slots are not remapped when they change hands between components; see README.md, Measured.
         .memory_init_cow(false)
         // The compiler's child has read what there is of it, under limits, and no host reads a stranger's.
@@ -337,7 +360,7 @@ impl Revision {
     ) -> Result<(T, Left), CallFailed> {
         log_output(store.data_mut());
         let value = settled(&self.limits, store, done)?;
-        Ok((value, std::mem::take(&mut store.data_mut().left)))
+        Ok((value, left(store)))
     }
 }
 
@@ -366,6 +389,18 @@ fn store(engine: &wasmtime::Engine, limits: &Limits, guest: Guest) -> Store<Gues
     store
 }
 
+/// What a call has left for the host to make of the response.
+fn left(store: &mut Store<Guest>) -> Left {
+    let mut left = std::mem::take(&mut store.data_mut().left);
+    if store.data().group.shared.costs == Costs::Counted {
+        left.fuel = store.get_fuel().ok().map(|rest| FUEL - rest);
+    }
+    left
+}
+
+/// The fuel that a call begins with where it is counted: more than anybody can use.
+const FUEL: u64 = u64::MAX;
+
 /// Bounds what the next call may take.
 fn bound(store: &mut Store<Guest>, limits: &Limits) {
     let Limits { host_call_bytes, host_calls, handles, compute_milliseconds, .. } = *limits;
@@ -382,6 +417,9 @@ fn bound(store: &mut Store<Guest>, limits: &Limits) {
         }
         Ok(())
     });
+    if store.data().group.shared.costs == Costs::Counted {
+        store.set_fuel(FUEL).expect("the engine counts");
+    }
     store.set_epoch_deadline(turns::UNSEEN);
     let most = Duration::from_millis(compute_milliseconds);
     store.epoch_deadline_callback(move |store| store.data().group.turns.next(most));

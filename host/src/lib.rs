@@ -18,11 +18,12 @@
 //!
 //! Around it: [`config`] is read once, [`app`] puts the parts together, [`compiler`] makes
 //! components runnable, [`database`] is SQLite or PostgreSQL, [`blobs`] is a folder or S3, [`outbound`]
-//! calls other hosts, [`clock`] tells the time, [`logs`] keeps what guests say and why requests failed, [`plain`] writes
-//! what strangers say so that it stays text, [`registry`] keeps what tenants have deployed, [`admin`] is
-//! where their operators ask for it, [`users`] moves users in and out, [`build`] makes components of sources,
-//! [`dev`] does so whenever those are saved, and [`cli`] holds the commands. Host and components meet in
-//! `wit/` and in `wasi:http` alone; `tests/tidy.rs` holds who may know what.
+//! calls other hosts, [`clock`] tells the time, [`chance`] gives random bytes, [`logs`] keeps what guests say and why
+//! requests failed, [`plain`] writes what strangers say so that it stays text, [`registry`] keeps what tenants have
+//! deployed, [`admin`] is where their operators ask for it, [`users`] moves users in and out, and [`cli`] holds the
+//! commands. For those who write components, [`project`] is what a new one begins with, [`build`] makes them of
+//! sources, [`dev`] does so whenever those are saved, and [`testing`] asks them what their tests say. Host and
+//! components meet in `wit/` and in `wasi:http` alone; `tests/tidy.rs` holds who may know what.
 
 pub mod admin;
 pub mod admission;
@@ -31,6 +32,7 @@ pub mod bindings;
 pub mod blobs;
 pub mod build;
 pub mod capabilities;
+pub mod chance;
 pub mod cli;
 pub mod clock;
 pub mod compiler;
@@ -48,12 +50,14 @@ pub mod logs;
 pub mod outbound;
 pub mod plain;
 pub mod platform;
+pub mod project;
 pub mod registry;
 pub mod request;
 pub mod response;
 pub mod router;
 pub mod tenant;
 pub mod tenants;
+pub mod testing;
 pub mod users;
 
 pub use clock::Clock;

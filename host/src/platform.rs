@@ -18,6 +18,7 @@ use crate::capabilities::cache::Entries;
 use crate::capabilities::calls::SELF;
 use crate::capabilities::passwords::Hasher;
 use crate::capabilities::{Grant, Group, Origin, Shared};
+use crate::chance::Chance;
 use crate::clock::Clock;
 use crate::compiler::{Artifact, Compiler, Lines};
 use crate::config::Config;
@@ -36,6 +37,8 @@ pub struct Platform {
     pub config: Config,
     /// The time.
     pub clock: Clock,
+    /// The randomness.
+    pub chance: Chance,
     /// What runs components.
     pub engine: Engine,
     /// What makes them runnable.
@@ -96,7 +99,9 @@ impl Platform {
     /// A sentence that names what is wrong and the remedy.
     pub async fn open(config: &Config, clock: Clock) -> Result<Self, String> {
         make_data_folder(&config.data)?;
-        let keys = Keys::load(&config.data, config.key_file.as_deref())?;
+        let chance =
+            config.testing.map_or_else(Chance::system, |testing| Chance::seeded(testing.seed));
+        let keys = Keys::load(&config.data, config.key_file.as_deref(), &chance)?;
         // The host reads its own tables whole at start, and stores components of many megabytes; the limits of
         // guests are narrower.
         let usual = config.sql.limits();
@@ -110,10 +115,11 @@ impl Platform {
         };
         let place = location(config, &config.data.join("host.db"), "wharf");
         let host = Database::open(&place, unbounded, &Migrations::host()).await?;
-        let issuers = Issuers::open(config.lifetimes(), host.clone(), clock.clone())
-            .await
-            .map_err(|failure| format!("cannot read which tokens were revoked: {failure}"))?;
-        let engine = Engine::shared();
+        let issuers =
+            Issuers::open(config.lifetimes(), host.clone(), clock.clone(), chance.clone())
+                .await
+                .map_err(|failure| format!("cannot read which tokens were revoked: {failure}"))?;
+        let engine = if config.testing.is_some() { Engine::counting() } else { Engine::shared() };
         let compiler =
             Compiler::new(engine.clone(), &config.cache(), &config.program, config.compile)?;
         Ok(Platform {
@@ -129,6 +135,7 @@ impl Platform {
             outbound: outbound::Client::new(config.outbound.clone())?,
             config: config.clone(),
             clock,
+            chance,
         })
     }
 
@@ -150,6 +157,8 @@ impl Platform {
             hasher: Arc::clone(&self.hasher),
             journal: self.logs.journal(),
             clock: self.clock.clone(),
+            chance: self.chance.clone(),
+            costs: self.engine.costs(),
         })
     }
 

@@ -345,7 +345,8 @@ async fn call(
         Ok((answered, left)) => {
             let most = served.revision.limits().response_bytes;
             let answer = response::from_guest(answered, left.blob, most, &app.unsent);
-            (served, answer.map(|answer| response::with_attempt(answer, left.attempt)))
+            let answer = answer.map(|answer| response::with_attempt(answer, left.attempt));
+            (served, answer.map(|answer| response::with_fuel(answer, left.fuel)))
         }
         Err((failing, failed)) => (failing, Err(Error::Failed(failed))),
     };

@@ -260,6 +260,9 @@ fn refused(refusal: Refusal) -> Answer {
     answer
 }
 
+/// What a call has cost, in units of the engine's fuel, on hosts that test components.
+pub const FUEL: HeaderName = HeaderName::from_static("x-wharf-fuel");
+
 const RATE_LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
 const RATE_REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
 const RATE_RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
@@ -289,6 +292,14 @@ pub fn with_attempt(mut answer: Answer, attempt: Option<Result<Allowance, TooOft
 
 /// Says which revision answers, and, of a request, whether the last good one is to.
 pub const REVISION: HeaderName = HeaderName::from_static("x-wharf-revision");
+
+/// Tells what a call has cost, where that is counted.
+pub fn with_fuel(mut answer: Answer, fuel: Option<u64>) -> Answer {
+    if let Some(fuel) = fuel {
+        insert(answer.headers_mut(), FUEL, &fuel.to_string());
+    }
+    answer
+}
 
 /// Lets pages of any origin read an answer of the host's own, in which nothing is secret.
 fn readable(mut answer: Answer, asked: &HeaderMap) -> Answer {

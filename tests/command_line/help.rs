@@ -1,6 +1,6 @@
 //! Help, completions, colours and exit codes.
 
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use super::{Serving, folder, serve};
 use crate::support::guests::{self, wharf};
@@ -25,7 +25,8 @@ fn commands() -> Vec<(String, clap::Command)> {
 }
 
 /// Commands that list nothing: they do something, or print what a program reads in any case.
-const NO_LISTINGS: [&str; 14] = [
+const NO_LISTINGS: [&str; 15] = [
+    "new",
     "serve",
     "build",
     "dev",
@@ -52,6 +53,16 @@ fn every_listing_comes_as_json() {
             "wharf {name}: --json {has_json}, exception {is_exception}"
         );
     }
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_ends_a_command_without_a_word() {
+    let mut command = wharf();
+    let command = command.arg("schema").stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("wharf starts");
+    drop(child.stdout.take());
+    let ended = child.wait_with_output().expect("it ends");
+    assert_eq!(String::from_utf8_lossy(&ended.stderr), "");
 }
 
 #[test]

@@ -97,7 +97,7 @@ async fn following_goes_on_until_the_host_stops() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_has_seen_enough_ends_it_without_an_error() {
+async fn who_has_seen_enough_ends_it_without_a_word() {
     let own = Own::start();
     own.visit("/log").await;
     let mut child =
@@ -109,7 +109,8 @@ async fn who_has_seen_enough_ends_it_without_an_error() {
     drop(output);
     let ended = child.wait_with_output().expect("it ends");
     assert_eq!(String::from_utf8_lossy(&ended.stderr), "");
-    assert_eq!(ended.status.code(), Some(0));
+    // As everything that writes into a pipe that nobody reads: by a signal, or it was done already.
+    assert!(ended.status.code().is_none_or(|code| code == 0), "{}", ended.status);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -10,6 +10,7 @@ use sha2::{Digest as _, Sha256};
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, SqliteConnection};
 use tempfile::TempDir;
 use wharf::Clock;
+use wharf::chance::Chance;
 use wharf::config::SqlConfig;
 use wharf::database::{Database, Location, Migrations, Notice, Rows, Value};
 use wharf::identity::Keys;
@@ -83,7 +84,7 @@ impl Own {
 }
 
 async fn registry(database: &Database, data: &Path, clock: &Clock) -> Arc<Registry> {
-    let keys = Keys::load(data, None).expect("keys");
+    let keys = Keys::load(data, None, &Chance::system()).expect("keys");
     let registry = Registry::open(database.clone(), &keys, clock.clone()).await;
     Arc::new(registry.expect("the registry"))
 }

@@ -69,6 +69,8 @@ pub mod database;
 mod endpoint;
 mod error;
 mod extract;
+#[cfg(all(feature = "harness", not(target_family = "wasm")))]
+pub mod harness;
 mod input;
 mod lines;
 pub mod middleware;

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use cargo_metadata::Message;
 use cargo_metadata::diagnostic::DiagnosticLevel;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
+use sha2::{Digest as _, Sha256};
 use tokio::process::Command;
 
 use super::running::{self, Stream};
@@ -35,11 +37,10 @@ const LINES: [&str; 2] =
     ["profile.release.debug=\"line-tables-only\"", "profile.release.strip=\"none\""];
 
 /// The profile of `wharf dev`: what is waited for after a save is Cargo, and then the host's compiler.
-const DEV: [&str; 8] = [
+const DEV: [&str; 7] = [
     // Code without any optimisation takes more stack than there is, and becomes half as much machine code again.
+    // More for dependencies would count for what macros are made of as well, and triple the first build.
     "profile.dev.opt-level=1",
-    // Built once.
-    "profile.dev.package.\"*\".opt-level=2",
     "profile.dev.package.\"*\".debug=false",
     "profile.dev.incremental=true",
     "profile.dev.lto=false",
@@ -49,7 +50,8 @@ const DEV: [&str; 8] = [
     "profile.dev.strip=\"none\"",
 ];
 
-/// Where Cargo works, apart from the folder that an outer `cargo run` holds locked.
+/// Where Cargo works, apart from the folder that an outer `cargo run` holds locked. For workspaces elsewhere, in a
+/// folder below this one.
 pub(super) const FOLDER: &str = "target/components";
 
 /// A crate that makes a component.
@@ -63,6 +65,7 @@ pub(super) struct Crate {
 struct Manifest {
     package: Option<Package>,
     lib: Option<Library>,
+    workspace: Option<IgnoredAny>,
 }
 
 #[derive(Deserialize)]
@@ -166,7 +169,8 @@ impl Crate {
 
     fn cargo(&self, profile: Profile) -> Command {
         let mut cargo = Command::from(cargo());
-        cargo.args(["build", "--lib", "--target", TARGET, "--target-dir", FOLDER]);
+        cargo.args(["build", "--lib", "--target", TARGET, "--target-dir"]);
+        cargo.arg(folder(&self.manifest));
         // Colours are taken out again where nobody sees them.
         cargo.args(["--color=always", "--message-format=json-diagnostic-rendered-ansi"]);
         cargo.arg("--manifest-path").arg(&self.manifest);
@@ -184,6 +188,23 @@ impl Crate {
         cargo.env("CARGO_ENCODED_RUSTFLAGS", rustflags());
         cargo
     }
+}
+
+/// Where Cargo works for a crate: one folder for each workspace, since Cargo takes crates of one name in one folder
+/// for the same.
+fn folder(manifest: &Path) -> PathBuf {
+    let is_workspace = |folder: &&Path| {
+        let text = std::fs::read_to_string(folder.join("Cargo.toml")).unwrap_or_default();
+        toml::from_str::<Manifest>(&text).is_ok_and(|manifest| manifest.workspace.is_some())
+    };
+    let own = manifest.parent().unwrap_or(manifest);
+    let root = own.ancestors().find(is_workspace).unwrap_or(own);
+    if Path::new(".").canonicalize().is_ok_and(|here| here == root) {
+        return FOLDER.into();
+    }
+    let name = root.file_name().unwrap_or_default().to_string_lossy();
+    let digest = hex::encode(Sha256::digest(root.as_os_str().as_encoded_bytes()));
+    Path::new(FOLDER).join(format!("{name}-{}", &digest[..8]))
 }
 
 fn is_error(level: DiagnosticLevel) -> bool {

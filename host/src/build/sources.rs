@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, PackageId};
-use ignore::WalkBuilder;
+use ignore::{DirEntry, WalkBuilder};
 use sha2::{Digest as _, Sha256};
 use tokio::process::Command;
 
@@ -83,7 +83,15 @@ impl Scope {
     pub fn look(&self) -> Stamps {
         let mut stamps = Stamps::default();
         for folder in &self.folders {
-            self.walk(folder, &mut stamps);
+            for entry in self.walk(folder) {
+                let is_folder = entry.file_type().is_some_and(|kind| kind.is_dir());
+                let path = entry.into_path();
+                if is_folder {
+                    stamps.folders.insert(path);
+                } else if let Some(stamp) = self.stamp(&path) {
+                    stamps.files.insert(path, stamp);
+                }
+            }
         }
         for file in &self.files {
             stamps.folders.extend(file.parent().map(Path::to_owned));
@@ -94,7 +102,20 @@ impl Scope {
         stamps
     }
 
-    fn walk(&self, folder: &Path, stamps: &mut Stamps) {
+    /// The file of it that was written last, and when.
+    pub fn newest(&self) -> Option<(PathBuf, SystemTime)> {
+        let below = self.folders.iter().flat_map(|folder| self.walk(folder));
+        let below = below.filter(|entry| entry.file_type().is_some_and(|kind| !kind.is_dir()));
+        let files = below.map(DirEntry::into_path).chain(self.files.iter().cloned());
+        let written = files.filter_map(|file| {
+            let at = std::fs::metadata(&file).and_then(|about| about.modified()).ok()?;
+            Some((file, at))
+        });
+        written.max_by_key(|(_, at)| *at)
+    }
+
+    /// What is below a folder, but for what is none of the sources or cannot be read, since it has just gone.
+    fn walk(&self, folder: &Path) -> impl Iterator<Item = DirEntry> + use<> {
         let outputs = self.outputs.clone();
         let walk = WalkBuilder::new(folder)
             .follow_links(true)
@@ -104,16 +125,7 @@ impl Scope {
                     && !NEVER.iter().any(|name| entry.file_name() == *name)
             })
             .build();
-        // What cannot be read has just gone.
-        for entry in walk.flatten() {
-            let is_folder = entry.file_type().is_some_and(|kind| kind.is_dir());
-            let path = entry.into_path();
-            if is_folder {
-                stamps.folders.insert(path);
-            } else if let Some(stamp) = self.stamp(&path) {
-                stamps.files.insert(path, stamp);
-            }
-        }
+        walk.flatten()
     }
 
     /// `None` for a file that is not there.

@@ -14,8 +14,10 @@ pub fn ensure_target() -> Result<(), String> {
     if has_target()? {
         return Ok(());
     }
-    println!("adding the target {TARGET} through rustup");
-    let added = Command::new("rustup").args(["target", "add", TARGET]).status();
+    eprintln!("adding the target {TARGET} through rustup");
+    let mut rustup = Command::new("rustup");
+    rustup.args(["target", "add", TARGET]).stdout(std::io::stderr());
+    let added = rustup.status();
     if added.is_ok_and(|status| status.success()) && has_target()? {
         return Ok(());
     }

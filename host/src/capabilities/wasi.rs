@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use wasmtime::component::{Linker, ResourceTable};
 use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
-use wasmtime_wasi::{HostWallClock, WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi::{HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxView, WasiView};
 
 use super::{Group, Guest};
 use crate::clock::Clock;
@@ -54,14 +54,20 @@ impl Wasi {
             let mut table = ResourceTable::new();
             table.set_max_capacity(MOST_HANDLES);
             let output = MemoryOutputPipe::new(log_bytes);
-            let context = WasiCtx::builder()
+            let mut context = WasiCtx::builder();
+            context
                 .stdout(output.clone())
                 .stderr(output.clone())
                 .wall_clock(WallClock(group.shared.clock.clone()))
                 .max_random_size(65_536)
                 .allow_tcp(false)
-                .allow_udp(false)
-                .build();
+                .allow_udp(false);
+            let chance = &group.shared.chance;
+            if let (Some(secure), Some(insecure)) = (chance.fork(), chance.fork()) {
+                context.secure_random(secure).insecure_random(insecure).insecure_random_seed(0);
+                context.monotonic_clock(Standing(group.shared.clock.clone()));
+            }
+            let context = context.build();
             Box::new(Open { context, output, output_bytes: log_bytes, told: 0, table })
         })
     }
@@ -85,6 +91,19 @@ impl HostWallClock for WallClock {
 
     fn now(&self) -> Duration {
         Duration::from_secs(self.0.now().unsigned_abs())
+    }
+}
+
+/// A clock that stands still where the host's does, and so what is measured is the same each time.
+struct Standing(Clock);
+
+impl HostMonotonicClock for Standing {
+    fn resolution(&self) -> u64 {
+        1
+    }
+
+    fn now(&self) -> u64 {
+        self.0.now().unsigned_abs().saturating_mul(1_000_000_000)
     }
 }
 

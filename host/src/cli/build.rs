@@ -34,6 +34,11 @@ pub(super) struct Build {
 }
 
 impl Build {
+    /// Builds what is in these folders.
+    pub(super) fn into(folders: Vec<PathBuf>, components: &Path) -> Self {
+        Build { folders, components: components.to_owned(), debug: false }
+    }
+
     pub(super) fn run(self) -> Result<(), String> {
         let sources = sources(&self.folders)?;
         if sources.iter().any(Source::is_crate) {
@@ -43,7 +48,7 @@ impl Build {
         let count = sources.len();
         for (index, source) in (1..).zip(&sources) {
             let group = source.group();
-            println!("[{index}/{count}] building {group}");
+            eprintln!("[{index}/{count}] building {group}");
             let built = block_on(async {
                 tokio::select! {
                     built = source.build(profile) => built.map_err(|failed| failed.in_terminal()),
@@ -53,7 +58,7 @@ impl Build {
             })?;
             let place = build::deliver(&built.component, group, &self.components)?;
             discard(&Manifest::beside(&place))?;
-            println!(
+            eprintln!(
                 "[{index}/{count}] {group}.wasm, {} KiB",
                 built.component.len().div_ceil(1024)
             );

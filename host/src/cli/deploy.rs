@@ -21,7 +21,7 @@ use crate::tenant::package::Package;
 
 #[derive(Args)]
 #[command(
-    after_help = "A manifest beside the component (<name>.toml or wharf-plugin.toml) is put into it, with the migrations
+    after_help = "A manifest beside the component (<name>.toml or wharf-plugin.toml) is put into it, with the migrations \
 beside that, unless it carries one already. FILE.wasm.minisig is sent along if it is there.
 
 Examples:

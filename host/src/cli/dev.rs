@@ -14,7 +14,7 @@ use crate::dev::Workshop;
 
 #[derive(Args)]
 #[command(after_help = "\
-What is saved is built and put in place of what serves, without a request lost. While a group does not build, it
+What is saved is built and put in place of what serves, without a request lost. While a group does not build, it \
 answers with the compiler's reasons; its last good revision answers requests with x-wharf-revision: last-good.
 
 Examples:
@@ -47,6 +47,7 @@ impl Dev {
         config.components = config.components.join(FOLDER);
         config.throttle.enabled.get_or_insert(false);
         config.answers.revision.get_or_insert(true);
+        config.compile = config.compile.for_whoever_built_it();
         let places = places(&self.folders)?;
         check_toolchain(&places)?;
         if self.tls {

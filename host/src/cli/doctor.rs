@@ -1,6 +1,6 @@
 //! `wharf doctor`: looks at what a host needs before it serves, and says how to mend what is wrong.
 
-mod sources;
+mod compiler;
 mod surroundings;
 
 use std::collections::BTreeMap;
@@ -10,11 +10,11 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde::Serialize;
 
-use super::build::sources as sources_in;
+use super::build::sources;
 use super::paint::{ADVICE, ASIDE, WELL, WRONG, in_style};
 use super::remote::{Listing, print_json};
 use super::{Settings, block_on};
-use crate::build::{self, TARGET};
+use crate::build::{self, Known, Place, Scope, TARGET};
 use crate::capabilities::Grant;
 use crate::compiler::Compiler;
 use crate::config::Config;
@@ -26,7 +26,7 @@ use crate::tenant::{Access, DEFAULT};
 
 #[derive(Args)]
 #[command(
-    after_help = "Components are compared with the crates of the folder components/, if it is there, and of the folders that are named.
+    after_help = "Components are compared with their sources: those in the folder components/ or else in the current folder, and those in the folders that are named.
 
 Examples:
   wharf doctor
@@ -96,10 +96,10 @@ impl Doctor {
             let there = report.database(&config).await;
             report.clock(&config, there);
             report.addresses(&config).await;
+            report.toolchain();
+            report.sources(&config, &self.folders).await;
             Ok(())
         })?;
-        report.toolchain();
-        report.sources(&config, &self.folders);
         if self.listing.json {
             print_json(&report)?;
         } else {
@@ -289,7 +289,7 @@ impl Report {
     /// What `wharf build` needs and a host that serves does not.
     fn toolchain(&mut self) {
         let oldest = env!("CARGO_PKG_RUST_VERSION");
-        let (state, text) = match (build::has_target(), sources::compiler_here()) {
+        let (state, text) = match (build::has_target(), compiler::here()) {
             (Err(error), _) => (State::Advice, format!("{error}; only wharf build needs it")),
             (Ok(_), Some(here)) if is_older(&here, oldest) => (
                 State::Advice,
@@ -312,9 +312,8 @@ impl Report {
     }
 
     /// Whether components are what their sources say, by this toolchain.
-    fn sources(&mut self, config: &Config, named: &[PathBuf]) {
-        let usual = PathBuf::from("components");
-        let found = if usual.is_dir() { sources_in(&[usual]) } else { Ok(Vec::new()) };
+    async fn sources(&mut self, config: &Config, named: &[PathBuf]) {
+        let found = if Place::usual().is_ok() { sources(&[]) } else { Ok(Vec::new()) };
         let mut folders = found.unwrap_or_else(|error| {
             self.note("sources", State::Advice, error);
             Vec::new()
@@ -322,24 +321,24 @@ impl Report {
         // A host may well serve others than those whose crates happen to be here.
         folders.retain(|source| platform::component_file(config, source.group()).exists());
         for folder in named {
-            match sources_in(std::slice::from_ref(folder)) {
+            match sources(std::slice::from_ref(folder)) {
                 Ok(found) => folders.extend(found),
                 Err(error) => self.note(folder.display().to_string(), State::Wrong, error),
             }
         }
-        let here = sources::compiler_here();
-        let mut crates = sources::Crates::default();
+        let here = compiler::here();
+        let mut known = Known::default();
         for source in folders {
-            let (group, folder) = (source.group(), source.folder());
-            let file = platform::component_file(config, group);
-            let (state, text) = match compared(&mut crates, folder, &file, here.as_deref()) {
+            let file = platform::component_file(config, source.group());
+            let scope = source.scope(&mut known).await;
+            let (state, text) = match compared(&scope, &file, here.as_deref()) {
                 Ok(()) => (State::Well, "is what its sources say".to_owned()),
                 Err(why) => {
-                    let remedy = format!("run: wharf build {}", folder.display());
+                    let remedy = format!("run: wharf build {}", source.folder().display());
                     (State::Advice, format!("{why}; {remedy}"))
                 }
             };
-            self.note(format!("component {group}"), state, text);
+            self.note(format!("component {}", source.group()), state, text);
         }
     }
 
@@ -367,19 +366,14 @@ impl Report {
 ///
 /// # Errors
 /// In words, why it was not.
-fn compared(
-    crates: &mut sources::Crates,
-    folder: &Path,
-    file: &Path,
-    here: Option<&str>,
-) -> Result<(), String> {
+fn compared(scope: &Scope, file: &Path, here: Option<&str>) -> Result<(), String> {
     let missing = |error| format!("{} is not there ({error})", file.display());
     let built = std::fs::metadata(file).and_then(|metadata| metadata.modified());
     let built = built.map_err(missing)?;
-    if let Some((newest, _)) = crates.newest(folder)?.filter(|(_, at)| *at > built) {
+    if let Some((newest, _)) = scope.newest().filter(|(_, at)| *at > built) {
         return Err(format!("is older than {}", newest.display()));
     }
-    let by = sources::compiler_of(&std::fs::read(file).map_err(missing)?);
+    let by = compiler::of(&std::fs::read(file).map_err(missing)?);
     match (by, here) {
         (Some(by), Some(here)) if by != here => {
             Err(format!("was built by rustc {by}, and here is {here}"))

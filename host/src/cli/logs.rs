@@ -1,6 +1,6 @@
 //! `wharf logs`: what guests have logged, and why requests failed.
 
-use std::io::{ErrorKind, Write};
+use std::io::Write;
 
 use clap::Args;
 use reqwest::Method;
@@ -16,11 +16,11 @@ use crate::tenant::DEFAULT;
 
 #[derive(Args)]
 #[command(
-    after_help = "A line says when it was written, how much it matters, which group and revision it is about and in which request
-it was written: answers carry that id in x-request-id. Where a request failed, it says whose fault that is: guest,
+    after_help = "A line says when it was written, how much it matters, which group and revision it is about and in which request \
+it was written: answers carry that id in x-request-id. Where a request failed, it says whose fault that is: guest, \
 host or client. A guest's backtrace names files and lines if it was built with `wharf build --debug`.
 
-What is shown is what this host has in its memory (see [logs] in wharf.example.toml). With --json, each line is an
+What is shown is what this host has in its memory (see [logs] in wharf.example.toml). With --json, each line is an \
 object of its own.
 
 Examples:
@@ -62,11 +62,7 @@ impl Logs {
         let query = api::Logs { group, level, last, follow };
         let mut lines = Lines::of(&host, host.answer(request.query(&query)).await?);
         while let Some(logged) = lines.next::<Logged>().await? {
-            match print(&logged, listing.json) {
-                // Whoever reads it has seen enough.
-                Err(error) if error.kind() == ErrorKind::BrokenPipe => return Ok(()),
-                printed => printed.map_err(|error| format!("cannot print: {error}"))?,
-            }
+            print(&logged, listing.json).map_err(|error| format!("cannot print: {error}"))?;
         }
         if !follow {
             return Ok(());

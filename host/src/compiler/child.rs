@@ -15,7 +15,7 @@ use tokio::process::Command;
 
 use super::Config;
 use super::lines::{self, Lines};
-use crate::instance::Engine;
+use crate::instance::{Costs, Engine};
 
 /// The command that the child is called with.
 pub const COMMAND: &str = "compile-component";
@@ -39,11 +39,17 @@ pub struct Bounds {
 ///
 /// # Errors
 /// What is wrong with the component, or which limit it met.
-pub(super) async fn run(program: &Path, config: Config, bytes: &[u8]) -> Result<Vec<u8>, String> {
+pub(super) async fn run(
+    program: &Path,
+    config: Config,
+    costs: Costs,
+    bytes: &[u8],
+) -> Result<Vec<u8>, String> {
     let mut child = Command::new(program)
         .arg(COMMAND)
         .args(["--memory-bytes", &config.memory_bytes.to_string()])
         .args(["--processor-seconds", &config.processor_seconds.to_string()])
+        .args((costs == Costs::Counted).then_some("--count-costs"))
         .env_clear()
         .env(ALLOCATOR.0, ALLOCATOR.1)
         .stdin(Stdio::piped())
@@ -125,13 +131,13 @@ fn refusal(status: ExitStatus, said: &str, config: Config) -> String {
 ///
 /// # Errors
 /// What is wrong with the component.
-pub fn compile(bounds: Bounds) -> Result<(), String> {
+pub fn compile(bounds: Bounds, costs: Costs) -> Result<(), String> {
     bound(bounds).map_err(|error| format!("cannot bound the compiler: {error}"))?;
     let mut component = Vec::new();
     std::io::stdin()
         .read_to_end(&mut component)
         .map_err(|error| format!("cannot read the component: {error}"))?;
-    let code = Engine::compile(&component)?;
+    let code = Engine::compile(&component, costs)?;
     let made = [&(code.len() as u64).to_le_bytes()[..], &code, &lines::table(&component)].concat();
     std::io::stdout()
         .write_all(&made)

@@ -18,6 +18,8 @@ use super::lease::Lease;
 use super::{Database, Failure, Limits, Pool, Rows, Tables, Value};
 use reading::{Does, Statement};
 
+pub use reading::is_keyword;
+
 /// One file of a component's `migrations/`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

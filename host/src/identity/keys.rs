@@ -9,6 +9,8 @@ use std::str::FromStr;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
+use crate::chance::Chance;
+
 /// A key of fewer bytes would be easier to guess than HMAC-SHA-256 is to break (RFC 7518, section 3.2).
 const SHORTEST: usize = 32;
 
@@ -22,11 +24,11 @@ impl Keys {
     ///
     /// # Errors
     /// A sentence that names the file and the remedy.
-    pub fn load(data: &Path, given: Option<&Path>) -> Result<Self, String> {
+    pub fn load(data: &Path, given: Option<&Path>, chance: &Chance) -> Result<Self, String> {
         let own = data.join("keys").join("tokens.key");
         let tokens = match given {
             Some(file) => read(file)?,
-            None => make(&own).and_then(|()| read(&own))?,
+            None => make(&own, chance).and_then(|()| read(&own))?,
         };
         Ok(Keys { tokens })
     }
@@ -50,8 +52,8 @@ impl Keys {
 pub(super) struct Id(u128);
 
 impl Id {
-    pub(super) fn random() -> Self {
-        Id(u128::from_be_bytes(random()))
+    pub(super) fn random(chance: &Chance) -> Self {
+        Id(u128::from_be_bytes(random(chance)))
     }
 }
 
@@ -71,10 +73,9 @@ impl FromStr for Id {
     }
 }
 
-/// Random bytes from the operating system.
-fn random<const N: usize>() -> [u8; N] {
+fn random<const N: usize>(chance: &Chance) -> [u8; N] {
     let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).expect("the operating system gives random bytes");
+    chance.fill(&mut bytes).expect("the operating system gives random bytes");
     bytes
 }
 
@@ -91,7 +92,7 @@ fn read(file: &Path) -> Result<Vec<u8>, String> {
 }
 
 /// Writes a new key unless there is one.
-fn make(file: &Path) -> Result<(), String> {
+fn make(file: &Path, chance: &Chance) -> Result<(), String> {
     let unwritable = |error: std::io::Error| {
         format!(
             "cannot write the signing key {}: {error}; make the data folder writable or choose another with --data",
@@ -104,7 +105,7 @@ fn make(file: &Path) -> Result<(), String> {
     let created = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(file);
     match created {
         Ok(mut file) => file
-            .write_all(hex::encode(random::<32>()).as_bytes())
+            .write_all(hex::encode(random::<32>(chance)).as_bytes())
             .and_then(|()| file.sync_all())
             .map_err(unwritable),
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),

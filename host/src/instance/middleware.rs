@@ -2,7 +2,7 @@
 
 use wasmtime::Store;
 
-use super::{CallFailed, Limits, Revision, in_time, log_output, settled, store};
+use super::{CallFailed, Limits, Revision, in_time, left, log_output, settled, store};
 use crate::bindings::wharf::plugin::http::{Request, Response};
 use crate::bindings::wrapping::Wrapping;
 pub use crate::bindings::wrapping::exports::wharf::plugin::middleware::{Action, Changes};
@@ -57,16 +57,12 @@ impl Around {
         let done = done.await;
         log_output(store.data_mut());
         let response = settled(limits, store, done)?;
-        Ok((response, self.left()))
+        Ok((response, left(&mut self.store)))
     }
 
     /// What its calls have left for the response, if it is to see no answer.
     pub fn end(mut self) -> Left {
         log_output(self.store.data_mut());
-        self.left()
-    }
-
-    fn left(&mut self) -> Left {
-        std::mem::take(&mut self.store.data_mut().left)
+        left(&mut self.store)
     }
 }

@@ -62,7 +62,11 @@ pub(super) async fn handle<'a>(
         let seen = instance.after(response).await;
         let (next, own) = seen.map_err(|failed| (&**wrapping, failed))?;
         response = next;
-        left = Left { attempt: own.attempt.or(left.attempt), blob: own.blob.or(left.blob) };
+        left = Left {
+            attempt: own.attempt.or(left.attempt),
+            blob: own.blob.or(left.blob),
+            fuel: own.fuel.zip(left.fuel).map(|(own, fuel)| own + fuel),
+        };
     }
     Ok((response, left))
 }

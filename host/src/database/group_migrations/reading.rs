@@ -9,12 +9,17 @@ use std::ops::ControlFlow;
 
 use sqlparser::ast::{self, Ident, ObjectName, ObjectNamePart};
 use sqlparser::dialect::PostgreSqlDialect;
-use sqlparser::keywords::Keyword;
+use sqlparser::keywords::{ALL_KEYWORDS, Keyword};
 use sqlparser::parser::Parser;
 use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 
 use super::Engine;
 use super::writing::{Writer, plain};
+
+/// Whether a word means something of its own in SQL, so that tables are better called something else.
+pub fn is_keyword(word: &str) -> bool {
+    ALL_KEYWORDS.iter().any(|keyword| keyword.eq_ignore_ascii_case(word))
+}
 
 /// How deep parentheses lie in each other, and operators in the tree: the parser and whoever walks over its
 /// tree call themselves that often.
