@@ -1,7 +1,7 @@
 //! What the folder of a new component holds: a template, and what its handlers are built with.
 //!
 //! The templates lie in `host/templates`, a folder for each language: `base`, `plugin` for what helps handlers of
-//! `wharf:plugin`, and what each template adds to them. In names and contents, `{{group}}` stands for the group's
+//! `wharf:plugin`, `database` for what helps with rows, and what each template adds to them. In names and contents, `{{group}}` stands for the group's
 //! name and `{{table}}` for its table's.
 
 use std::collections::BTreeMap;
@@ -84,25 +84,20 @@ impl Template {
         }
     }
 
-    /// The templates that there are for a language.
-    pub fn of(language: Language) -> Vec<Template> {
-        let is_there = |template: &Template| {
-            TEMPLATES.get_dir(Path::new(language.name()).join(template.name())).is_some()
-        };
-        Template::ALL.into_iter().filter(is_there).collect()
+    /// The folders that make it up, where its language has them; of a file that there is twice, the last counts.
+    fn layers(self) -> &'static [&'static str] {
+        match self {
+            Template::Crud => &["base", "plugin", "database", "crud"],
+            Template::Empty => &["base", "plugin", "empty"],
+            Template::Upload => &["base", "plugin", "database", "upload"],
+            Template::Middleware => &["base", "plugin", "middleware"],
+            Template::WasiHttp => &["base", "wasi-http"],
+        }
     }
 }
 
-/// The files of a new component, by their paths in its folder; `None` if the language has no such template.
-pub fn files(
-    group: &str,
-    language: Language,
-    template: Template,
-) -> Option<BTreeMap<PathBuf, Vec<u8>>> {
-    let folder = TEMPLATES.get_dir(language.name())?;
-    let part = |name: &str| folder.get_dir(folder.path().join(name));
-    let own = part(template.name())?;
-    let helpers = part("plugin").filter(|_| template != Template::WasiHttp);
+/// The files of a new component, by their paths in its folder.
+pub fn files(group: &str, language: Language, template: Template) -> BTreeMap<PathBuf, Vec<u8>> {
     let words = [
         ("{{group}}", group.to_owned()),
         ("{{table}}", table(group)),
@@ -112,8 +107,8 @@ pub fn files(
         words.iter().fold(text.to_owned(), |text, (word, meant)| text.replace(word, meant))
     };
     let mut files = BTreeMap::new();
-    // Of a file that there is twice, the template's own is the one.
-    for folder in [part("base"), helpers, Some(own)].into_iter().flatten() {
+    let layers = template.layers().iter().map(|layer| Path::new(language.name()).join(layer));
+    for folder in layers.filter_map(|layer| TEMPLATES.get_dir(layer)) {
         for (path, content) in contents(folder) {
             let path = written(&path.to_string_lossy());
             // Cargo would take it for a package of its own here.
@@ -135,7 +130,7 @@ pub fn files(
             files.extend(contents(&WIT).map(|(path, content)| (deps.join(path), content.to_vec())));
         }
     }
-    Some(files)
+    files
 }
 
 /// The name of a group's table: the group's own, unless that means something else in SQL or in the built-in API.

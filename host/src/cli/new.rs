@@ -32,7 +32,7 @@ impl New {
         let group = folder.file_name().map(|name| name.to_string_lossy().into_owned());
         let group = group.unwrap_or_default();
         names::group(&group).map_err(|error| error.to_string())?;
-        let files = project::files(&group, lang, template).ok_or_else(|| none(lang, template))?;
+        let files = project::files(&group, lang, template);
         check_empty(&folder)?;
         for (path, content) in &files {
             write(&folder.join(path), content)?;
@@ -44,16 +44,6 @@ impl New {
         );
         Ok(())
     }
-}
-
-fn none(lang: Language, template: Template) -> String {
-    let there: Vec<&str> = Template::of(lang).into_iter().map(Template::name).collect();
-    format!(
-        "there is no template {} in {} yet; there are: {}",
-        template.name(),
-        lang.name(),
-        there.join(", ")
-    )
 }
 
 /// One of a few values, by its name.
