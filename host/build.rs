@@ -1,7 +1,9 @@
-//! Says what `wharf new` carries with it, so that a new file there makes a new program.
+//! Says what a wharf carries with it, so that a new file there makes a new program.
 
 fn main() {
-    for folder in ["templates", "../components/kit", "../components/kit-macros", "../wit"] {
+    for folder in
+        ["templates", "../components/kit", "../components/kit-macros", "../migrations", "../wit"]
+    {
         println!("cargo::rerun-if-changed={folder}");
     }
 }

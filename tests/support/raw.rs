@@ -146,7 +146,7 @@ fn of_package(mut module: Vec<u8>, resolve: &Resolve, package: PackageId, world:
     let world = resolve.select_world(&[package], Some(world)).expect("the world");
     embed_component_metadata(&mut module, resolve, world, StringEncoding::UTF8)
         .expect("the module takes metadata");
-    let mut encoder = ComponentEncoder::default();
-    let encoder = encoder.validate(false).module(&module).expect("a module");
+    let encoder = ComponentEncoder::default();
+    let mut encoder = encoder.validate(false).module(&module).expect("a module");
     encoder.encode().expect("a component")
 }

@@ -1,3 +1,5 @@
+//! Merging what a request says into one input.
+
 #![no_main]
 
 #[path = "../../checks/kit.rs"]

@@ -1,3 +1,5 @@
+//! Taking multipart forms apart.
+
 #![no_main]
 
 #[path = "../../checks/kit.rs"]

@@ -1,3 +1,5 @@
+//! Looking at what is deployed.
+
 #![no_main]
 
 #[path = "../../checks/host.rs"]

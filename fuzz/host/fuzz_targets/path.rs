@@ -1,3 +1,5 @@
+//! Finding the route of a path.
+
 #![no_main]
 
 #[path = "../../checks/host.rs"]

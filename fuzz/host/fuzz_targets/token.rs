@@ -1,3 +1,5 @@
+//! Reading access tokens.
+
 #![no_main]
 
 #[path = "../../checks/host.rs"]

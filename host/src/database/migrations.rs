@@ -2,8 +2,12 @@
 
 use std::path::Path;
 
-use sqlx::migrate::{Migrate, MigrateError, Migrator};
-use sqlx::{PgPool, SqlitePool};
+use include_dir::{Dir, File, include_dir};
+use sqlx::migrate::{Migrate, MigrateError, Migration, MigrationType, Migrator};
+use sqlx::{PgPool, SqlSafeStr, SqlitePool};
+
+// Not `sqlx::migrate!`, which has the whole of sqlx and both its drivers built a second time, as a macro.
+static FILES: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/../migrations");
 
 /// The steps of one owner's schema, embedded in the binary from `migrations/`.
 pub struct Migrations {
@@ -14,10 +18,7 @@ pub struct Migrations {
 impl Migrations {
     /// The host's own tables: what tokens are revoked.
     pub fn host() -> Self {
-        Migrations {
-            sqlite: sqlx::migrate!("../migrations/sqlite/host"),
-            postgres: sqlx::migrate!("../migrations/postgres/host"),
-        }
+        Migrations { sqlite: embedded("sqlite/host"), postgres: embedded("postgres/host") }
     }
 
     /// No tables: those of a tenant that inherits nothing, whose components bring their own.
@@ -28,10 +29,7 @@ impl Migrations {
 
     /// The tables of the built-in API: users, addresses, profiles.
     pub fn api() -> Self {
-        Migrations {
-            sqlite: sqlx::migrate!("../migrations/sqlite/api"),
-            postgres: sqlx::migrate!("../migrations/postgres/api"),
-        }
+        Migrations { sqlite: embedded("sqlite/api"), postgres: embedded("postgres/api") }
     }
 
     /// Applies what a file is missing and logs each step.
@@ -47,6 +45,27 @@ impl Migrations {
         let before = applied(&mut *pool.acquire().await.map_err(|error| error.to_string())?).await;
         log(&self.postgres, before, &place, self.postgres.run(pool).await)
     }
+}
+
+/// The steps in a folder of `migrations/`, in the order of their numbers.
+fn embedded(folder: &str) -> Migrator {
+    let folder = FILES.get_dir(folder).expect("a folder below migrations/");
+    let mut steps: Vec<Migration> = folder.files().map(step).collect();
+    steps.sort();
+    Migrator::with_migrations(steps)
+}
+
+/// The step in a file that is named as sqlx names them: `0001_what_it_does.sql`.
+fn step(file: &'static File<'static>) -> Migration {
+    let name = file.path().file_stem().and_then(|name| name.to_str());
+    let (version, what) = name.and_then(|name| name.split_once('_')).expect("NUMBER_NAME.sql");
+    Migration::new(
+        version.parse().expect("a number"),
+        what.replace('_', " ").into(),
+        MigrationType::Simple,
+        file.contents_utf8().expect("UTF-8").into_sql_str(),
+        false,
+    )
 }
 
 /// The newest step that the database has; 0 for a new one.
