@@ -192,7 +192,8 @@ fn on_terminal(command: &Command, settings: &[(&str, &str)]) -> Output {
     let quoted = words.map(|word| format!("'{}'", word.to_str().expect("UTF-8")));
     let line = quoted.collect::<Vec<_>>().join(" ");
     let mut terminal = Command::new("script");
-    terminal.args(["-qec", &line, "/dev/null"]).env("TERM", "xterm").env_remove("NO_COLOR");
+    guests::forget(&mut terminal);
+    terminal.args(["-qec", &line, "/dev/null"]).env("TERM", "xterm");
     terminal.envs(settings.iter().copied()).current_dir(guests::root());
     terminal.output().expect("script runs")
 }

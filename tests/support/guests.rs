@@ -20,13 +20,20 @@ pub fn program() -> PathBuf {
 /// The real program, run in the repository's root without settings of whoever runs the tests.
 pub fn wharf() -> Command {
     let mut command = Command::new(program());
+    forget(&mut command);
     command.current_dir(root());
-    let settings =
-        std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("WHARF_"));
-    for (name, _) in settings {
-        command.env_remove(name);
-    }
     command
+}
+
+/// Takes what whoever runs the tests has set for wharf, or for colours, from a command's environment.
+pub fn forget(command: &mut Command) {
+    const COLOURS: [&str; 4] = ["CI", "CLICOLOR", "CLICOLOR_FORCE", "NO_COLOR"];
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("WHARF_") || COLOURS.contains(&&*text) {
+            command.env_remove(name);
+        }
+    }
 }
 
 /// Where compiled components are kept for all tests: compiling them anew for each would take minutes.
