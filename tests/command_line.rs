@@ -257,8 +257,13 @@ fn settings_that_cannot_be_read_are_named() {
     let folder = folder();
     let settings = folder.path().join("wharf.toml");
     for (text, words) in [
-        ("[htp]\n", &["line 1", "htp"][..]),
-        ("listen = \"127.0.0.1:0\"\n[http]\nheader_second = 1\n", &["line 3", "header_second"]),
+        ("[htp]\n", &["line 1", "`htp`; the nearest is `http`"][..]),
+        (
+            "listen = \"127.0.0.1:0\"\n[http]\nheader_secon = 1\n",
+            &["line 3", "the nearest is `header_seconds`"],
+        ),
+        ("[limits]\nmemory_byte = 1\n", &["line 2", "the nearest is `memory_bytes`"]),
+        ("[groups.users.limits]\nmemory_byte = 1\n", &["the nearest is `memory_bytes`"]),
         ("[limits]\nmemory_bytes = \"many\"\n", &["line 2", "memory_bytes", "wharf.example.toml"]),
         ("listen = \n", &["line 1"]),
         ("[groups.nobody]\n", &["groups.nobody", "nobody.wasm"]),

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use crate::capabilities::{cache, passwords};
 use crate::database::Limits;
 use crate::tenant::{GroupConfig, RealmConfig};
+use crate::written::{self, Wrong};
 use crate::{
     admin, admission, blobs, clock, compiler, identity, instance, listener, logs, outbound,
     response,
@@ -232,16 +233,13 @@ impl Config {
         let text = std::fs::read_to_string(file).map_err(|error| {
             format!("cannot read the configuration {}: {error}; correct --config", file.display())
         })?;
-        toml::from_str(&text).map_err(|error| {
-            let line = error.span().map_or(0, |span| text[..span.start].matches('\n').count());
+        written::read(&text).map_err(|Wrong { line, why }| {
             // The key alone: its value may be a secret.
-            let key = text.lines().nth(line).and_then(|line| line.split('=').next()).unwrap_or_default();
+            let key = text.lines().nth(line - 1).and_then(|line| line.split('=').next());
             format!(
-                "the configuration {} is not valid at line {} ({}): {}; wharf.example.toml shows every key",
+                "the configuration {} is not valid at line {line} ({}): {why}; wharf.example.toml shows every key",
                 file.display(),
-                line + 1,
-                key.trim(),
-                error.message()
+                key.unwrap_or_default().trim(),
             )
         })
     }
@@ -365,7 +363,7 @@ impl Config {
         limits.extend(manifest.clone());
         limits.extend(own);
         limits.try_into::<instance::Limits>().map_err(|error| {
-            format!("the section [groups.{group}.limits] is not valid: {}; wharf.example.toml shows every key", error.message())
+            format!("the section [groups.{group}.limits] is not valid: {}; wharf.example.toml shows every key", written::why(&error))
         })
     }
 

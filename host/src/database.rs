@@ -27,6 +27,8 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::task::AbortHandle;
 
+use crate::written;
+
 pub use data::{Data, Share};
 pub use group_migrations::{Step, is_keyword};
 use lease::{Connection, Lease};
@@ -34,7 +36,7 @@ pub use migrations::Migrations;
 pub use notices::{Notice, Notices};
 use outage::Outage;
 pub use postgres::Standing;
-pub use rights::{Right, Rights, Tables, nearest};
+pub use rights::{Right, Rights, Tables};
 
 /// Where an owner's data lies.
 #[derive(Clone, Debug)]
@@ -512,7 +514,7 @@ fn no_such_table<'a>(
     tables: impl IntoIterator<Item = &'a str>,
 ) -> String {
     let tables = tables.into_iter().filter(|other| !other.contains("sql"));
-    let meant = nearest(table, tables);
+    let meant = written::nearest(table, tables);
     let meant = meant.map(|meant| format!("; the nearest is {meant:?}")).unwrap_or_default();
     format!(
         "group {group} asks for the table {table:?}, which the database does not have{meant}: correct its manifest's [tables] or [groups.{group}.tables]"

@@ -19,7 +19,8 @@
 //! Around it: [`config`] is read once, [`app`] puts the parts together, [`compiler`] makes
 //! components runnable, [`database`] is SQLite or PostgreSQL, [`blobs`] is a folder or S3, [`outbound`]
 //! calls other hosts, [`clock`] tells the time, [`chance`] gives random bytes, [`logs`] keeps what guests say and why
-//! requests failed, [`plain`] writes what strangers say so that it stays text, [`registry`] keeps what tenants have
+//! requests failed, [`plain`] writes what strangers say so that it stays text,
+//! [`written`] reads what people write and says what they meant, [`registry`] keeps what tenants have
 //! deployed, [`admin`] is where their operators ask for it, [`users`] moves users in and out, and [`cli`] holds the
 //! commands. For those who write components, [`project`] is what a new one begins with, [`build`] makes them of
 //! sources, [`dev`] does so whenever those are saved, and [`testing`] asks them what their tests say. Host and
@@ -59,6 +60,7 @@ pub mod tenant;
 pub mod tenants;
 pub mod testing;
 pub mod users;
+pub mod written;
 
 pub use clock::Clock;
 pub use config::Config;

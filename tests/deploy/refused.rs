@@ -116,7 +116,7 @@ async fn settings_smoke_requests_and_manifests() {
     .await;
     assert_names(&reason, &["needs the setting key", "wharf setting acme other key="]);
     let reason = refused(&host, "other", with("grant = []\n")).await;
-    assert_names(&reason, &["\"grant\"", "\"grants\""]);
+    assert_names(&reason, &["`grant`", "`grants`"]);
     let reason =
         refused(&host, "other", with("grants = [\"log\"]\n[limits]\nmemory_bytes = 1000000000\n"))
             .await;

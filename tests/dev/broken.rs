@@ -76,12 +76,19 @@ async fn a_failed_command_is_shown_as_a_page_that_cannot_be_written_by_what_it_s
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_typo_in_a_manifest_names_the_nearest_key() {
-    let workshop = Workshop::serving(&["greet"]);
-    workshop.write("components/greet/wharf-plugin.toml", "group = \"greet\"\ngrant = [\"log\"]\n");
-    let answer = workshop.until("/greet", 500).await;
-    let message = answer.json()["message"].as_str().expect("text").to_owned();
-    for words in ["greet/wharf-plugin.toml", "\"grant\"", "\"grants\""] {
-        assert!(message.contains(words), "{words} in: {message}");
+    for (line, nearest) in [
+        ("grant = [\"log\"]", "unknown field `grant`; the nearest is `grants`"),
+        ("grants = [\"databse\"]", "unknown variant `databse`; the nearest is `database`"),
+        ("settings.zone.typ = \"string\"", "unknown field `typ`; the nearest is `type`"),
+    ] {
+        let workshop = Workshop::serving(&["greet"]);
+        let manifest = format!("group = \"greet\"\n{line}\n");
+        workshop.write("components/greet/wharf-plugin.toml", &manifest);
+        let answer = workshop.until("/greet", 500).await;
+        let message = answer.json()["message"].as_str().expect("text").to_owned();
+        for words in ["greet/wharf-plugin.toml", "line 2", nearest] {
+            assert!(message.contains(words), "{words} in: {message}");
+        }
     }
 }
 

@@ -90,7 +90,7 @@ async fn what_is_wrong_is_named_with_what_mends_it() {
     }
     std::fs::write(folder.join("hostile.toml"), "group = \"hostile\"\ngrant = []\n")
         .expect("a file");
-    assert!(self::wrong(&doctor(&host, &folder, &["--json"])).contains("\"grants\""));
+    assert!(self::wrong(&doctor(&host, &folder, &["--json"])).contains("`grants`"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

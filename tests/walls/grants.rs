@@ -58,8 +58,8 @@ async fn a_manifest_grants_what_it_names_and_an_operator_has_the_last_word() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_wrong_in_a_manifest_is_named_with_what_is_right() {
     for (manifest, words) in [
-        ("group = \"hostile\"\ngrant = []\n", &["\"grant\"", "\"grants\"", "hostile.toml"][..]),
-        ("group = \"hostile\"\n[table]\n", &["\"table\"", "\"tables\""]),
+        ("group = \"hostile\"\ngrant = []\n", &["`grant`", "`grants`", "hostile.toml"][..]),
+        ("group = \"hostile\"\n[table]\n", &["`table`", "`tables`"]),
         ("group = \"other\"\n", &["\"other\"", "\"hostile\""]),
         ("group = \"hostile\"\ngrants = [\"databse\"]\n", &["line 2", "databse", "database"]),
         ("group = \"hostile\"\n[tables]\nusers = \"reed\"\n", &["line 3", "\"reed\"", "\"read\""]),

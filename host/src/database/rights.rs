@@ -123,9 +123,3 @@ impl Tables {
         )
     }
 }
-
-/// The name that somebody who wrote another one most likely meant.
-pub fn nearest<'a>(name: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let likeness = |other: &&str| strsim::jaro_winkler(name, other);
-    names.into_iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)))
-}

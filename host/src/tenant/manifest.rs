@@ -8,26 +8,12 @@ use serde::Deserialize;
 
 use super::package::Package;
 use crate::capabilities::Grant;
-use crate::database::{Step, Tables, nearest};
+use crate::database::{Step, Tables};
 use crate::instance::reuse::Reuse;
+use crate::written;
 
 /// The manifest's name in the folder of a component's source.
 pub const FILE: &str = "wharf-plugin.toml";
-
-/// The keys that a manifest may have.
-const KEYS: [&str; 11] = [
-    "group",
-    "grants",
-    "tables",
-    "outbound",
-    "mount",
-    "middleware",
-    "limits",
-    "settings",
-    "smoke",
-    "build",
-    "reuse",
-];
 
 /// Characters of a group's name.
 const LONGEST_NAME: usize = 63;
@@ -178,16 +164,8 @@ impl Manifest {
     /// # Errors
     /// What is wrong in it, as the end of a sentence.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let invalid = |error: toml::de::Error| {
-            let line = error.span().map_or(0, |span| text[..span.start].matches('\n').count());
-            format!("is not valid at line {}: {}", line + 1, error.message())
-        };
-        let keys: BTreeMap<String, toml::Value> = toml::from_str(text).map_err(invalid)?;
-        if let Some(key) = keys.keys().find(|key| !KEYS.contains(&key.as_str())) {
-            let nearest = nearest(key, KEYS).unwrap_or(KEYS[0]);
-            return Err(format!("has the key {key:?}, which means nothing; {nearest:?} does"));
-        }
-        let manifest: Manifest = toml::from_str(text).map_err(invalid)?;
+        let manifest: Manifest = written::read(text)
+            .map_err(|wrong| format!("is not valid at line {}: {}", wrong.line, wrong.why))?;
         manifest.check()?;
         Ok(manifest)
     }
