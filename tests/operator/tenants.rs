@@ -1,10 +1,13 @@
 //! Tenants, their grants and settings, through the admin API.
 
+use std::time::{Duration, Instant};
+
 use reqwest::Method;
 use serde_json::json;
+use sqlx::{Connection as _, Executor as _, PgConnection};
 
 use super::{assert_problem, deploy, hello, host_with_acme, make, token, visit};
-use crate::support::{Ask as _, on_both_databases};
+use crate::support::{Ask as _, TestHost, on_both_databases};
 
 on_both_databases! {
     async fn a_tenant_is_made_shown_changed_and_deleted(host: TestHost) {
@@ -101,4 +104,40 @@ async fn a_changed_setting_makes_a_new_revision_and_a_secret_is_shown_to_nobody(
         (&second["settings_changed"], &second["settings"]["removed"]),
         (&json!(["key"]), &json!(["color"]))
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_whose_client_leaves_is_done_all_the_same() {
+    let Some(host) = TestHost::on_postgres().await else { return };
+    host.tenant("acme").await;
+    let url = host.postgres().expect("PostgreSQL");
+    let mut other = PgConnection::connect(url).await.expect("it answers");
+    let mut watching = PgConnection::connect(url).await.expect("it answers");
+    let mut waiting = async || {
+        let sql = "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        sqlx::query_scalar::<_, i64>(sql).fetch_one(&mut watching).await.expect("a count")
+    };
+    let lock = "BEGIN; LOCK TABLE wharf.tenants IN EXCLUSIVE MODE";
+    other.execute(lock).await.expect("the lock is free");
+    let grant = host.operate(Method::POST, "tenants/acme/grants");
+    let leaving = tokio::spawn(grant.json(&json!({ "add": ["cache"] })).send());
+    let begun = Instant::now();
+    while waiting().await == 0 {
+        assert!(begun.elapsed() < Duration::from_mins(1), "it waits for the lock");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    leaving.abort();
+    for _ in 0..50 {
+        assert_eq!(host.operate(Method::GET, "tenants/acme").answer().await.status, 200);
+        assert_eq!(waiting().await, 1, "it waits on");
+    }
+    other.execute("ROLLBACK").await.expect("the lock is given back");
+    loop {
+        let shown = host.operate(Method::GET, "tenants/acme").answer().await.json();
+        if shown["tenant"]["grants"].to_string().contains("cache") {
+            break;
+        }
+        assert!(begun.elapsed() < Duration::from_mins(1), "it is never granted: {shown}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
 }

@@ -123,13 +123,9 @@ pub(super) async fn remove(
     holder: Holder,
 ) -> Result<StatusCode, Problem> {
     let mandate = holder.operates(&core, "deleting a tenant", &name).await?;
-    // In a task of its own: a client that goes away does not leave a tenant half deleted.
-    let deleted = tokio::spawn(async move {
-        core.deployer.delete_tenant(&name).await?;
-        mandate.audit("tenant deleted", "", None);
-        Ok(StatusCode::NO_CONTENT)
-    });
-    deleted.await.expect("deleting does not panic")
+    core.deployer.delete_tenant(&name).await?;
+    mandate.audit("tenant deleted", "", None);
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// A tenant that was there a moment ago.
