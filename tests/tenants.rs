@@ -3,6 +3,7 @@
 mod accounts;
 mod bases;
 mod calls;
+mod connections;
 mod data;
 mod hogs;
 mod hosts;

@@ -146,6 +146,9 @@ pub struct SqlConfig {
     pub connections: u32,
     /// Connections of each group's role on PostgreSQL, over all hosts that share the database.
     pub role_connections: u32,
+    /// Connections to PostgreSQL that this host has open for all tenants together, of which each may use half; those
+    /// for its own tables are `connections` more, and one to hear other hosts.
+    pub server_connections: u32,
     /// Milliseconds that a statement waits for a connection or a lock.
     pub wait_milliseconds: u64,
     /// Milliseconds that a statement runs, waiting included.
@@ -181,6 +184,7 @@ impl Default for SqlConfig {
         SqlConfig {
             connections: 8,
             role_connections: 100,
+            server_connections: 80,
             wait_milliseconds: 5_000,
             statement_milliseconds: 10_000,
             rows: 10_000,
@@ -205,6 +209,7 @@ impl SqlConfig {
         Limits {
             connections: self.connections,
             role_connections: self.role_connections,
+            server_connections: self.server_connections,
             wait: Duration::from_millis(self.wait_milliseconds),
             statement: Duration::from_millis(self.statement_milliseconds),
             rows: self.rows,
@@ -257,9 +262,12 @@ impl Config {
         }
         self.http.check()?;
         self.admin.check()?;
-        let SqlConfig { connections, role_connections, .. } = self.sql;
-        for (name, number) in [("connections", connections), ("role_connections", role_connections)]
-        {
+        let SqlConfig { connections, role_connections, server_connections, .. } = self.sql;
+        for (name, number) in [
+            ("connections", connections),
+            ("role_connections", role_connections),
+            ("server_connections", server_connections),
+        ] {
             if number == 0 {
                 return Err(format!(
                     "sql.{name} is 0, and no statement could run; set it to 1 or more"

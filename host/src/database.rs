@@ -35,7 +35,7 @@ use lease::{Connection, Lease};
 pub use migrations::Migrations;
 pub use notices::{Notice, Notices};
 use outage::Outage;
-pub use postgres::Standing;
+pub use postgres::{Server, Standing};
 pub use rights::{Right, Rights, Tables};
 
 /// Where an owner's data lies.
@@ -59,6 +59,8 @@ pub struct Limits {
     pub connections: u32,
     /// Connections of a group's role on PostgreSQL, over all hosts that share the database.
     pub role_connections: u32,
+    /// Connections to PostgreSQL that a [`Server`] has open for all data together.
+    pub server_connections: u32,
     /// How long a statement waits for a connection or for another's lock.
     pub wait: Duration,
     /// How long a statement runs.
@@ -226,6 +228,16 @@ impl Database {
         limits: Limits,
         migrations: &Migrations,
     ) -> Result<Self, String> {
+        Database::open_at(&Server::of_one(&limits), location, limits, migrations).await
+    }
+
+    /// The same, for data that shares the server's connections with others'.
+    async fn open_at(
+        server: &Server,
+        location: &Location,
+        limits: Limits,
+        migrations: &Migrations,
+    ) -> Result<Self, String> {
         let (pool, outage) = match location {
             Location::Sqlite(file) => {
                 let pool = sqlite::Pool::open(file, &limits, migrations).await?;
@@ -233,7 +245,7 @@ impl Database {
                 (Pool::Sqlite(pool), outage)
             }
             Location::Postgres { url, schema } => {
-                let pool = postgres::Pool::open(url, schema, &limits, migrations).await?;
+                let pool = postgres::Pool::open(url, schema, &limits, server, migrations).await?;
                 let outage = Outage::new(format!("schema {schema}"), pool.probe());
                 (Pool::Postgres(pool), outage)
             }
@@ -393,18 +405,23 @@ impl Database {
             Location::Postgres { url, schema } => (url, schema),
             Location::Sqlite(file) => return sqlite::look(file).await.map(|()| None),
         };
-        let pool = postgres::Pool::connect(url, schema, limits).await?;
+        let pool = postgres::Pool::connect(url, schema, limits, &Server::of_one(limits)).await?;
         let standing = pool.standing(groups).await;
         pool.close().await;
         standing.map(Some)
     }
 
     /// Removes the data at a place for good, with the roles of these groups.
-    async fn remove(location: &Location, limits: &Limits, groups: &[String]) -> Result<(), String> {
+    async fn remove(
+        server: &Server,
+        location: &Location,
+        limits: &Limits,
+        groups: &[String],
+    ) -> Result<(), String> {
         match location {
             Location::Sqlite(file) => sqlite::remove(file),
             Location::Postgres { url, schema } => {
-                let pool = postgres::Pool::connect(url, schema, limits).await?;
+                let pool = postgres::Pool::connect(url, schema, limits, server).await?;
                 let removed = pool.remove(groups).await;
                 pool.close().await;
                 removed

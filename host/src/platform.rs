@@ -22,7 +22,7 @@ use crate::chance::Chance;
 use crate::clock::Clock;
 use crate::compiler::{Artifact, Compiler, Lines};
 use crate::config::Config;
-use crate::database::{Data, Database, Limits, Location, Migrations, Share};
+use crate::database::{Data, Database, Limits, Location, Migrations, Server, Share};
 use crate::identity::{Caller, Issuer, Issuers, Keys};
 use crate::instance::reuse::Room;
 use crate::instance::{self, Engine, Revision, Turns};
@@ -53,6 +53,8 @@ pub struct Platform {
     issuers: Issuers,
     hasher: Arc<Hasher>,
     storage: Storage,
+    /// The connections of all tenants.
+    server: Server,
     outbound: Arc<outbound::Client>,
 }
 
@@ -132,6 +134,7 @@ impl Platform {
             logs: Logs::new(config.logs, clock.clone()),
             hasher: Hasher::new(config.passwords())?,
             storage: Storage::open(&config.blobs, &config.data.join("tenants")).await?,
+            server: Server::new(usual.server_connections, usual.wait),
             outbound: outbound::Client::new(config.outbound.clone())?,
             config: config.clone(),
             clock,
@@ -150,7 +153,7 @@ impl Platform {
         let place = data_location(&self.config, tenant);
         let limits = self.config.sql.limits();
         Arc::new(Shared {
-            data: Data::new(place, limits, is_api, self.keys.derive(&roles)),
+            data: Data::new(&self.server, place, limits, is_api, self.keys.derive(&roles)),
             blobs: self.storage.of(tenant),
             cache: Entries::new(self.config.cache_capability, self.clock.clone()),
             issuer: self.issuer(tenant, created),

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use tokio::sync::OnceCell;
 
-use super::{Database, Failure, Limits, Location, Migrations, Step, Tables};
+use super::{Database, Failure, Limits, Location, Migrations, Server, Step, Tables};
 
 /// Where a tenant's data lies, and the data once it is open.
 pub struct Data {
+    server: Server,
     location: Location,
     limits: Limits,
     /// Whether the tables of the built-in API are in it.
@@ -17,9 +18,17 @@ pub struct Data {
 }
 
 impl Data {
-    /// The data at a place. Of `key`, the passwords of its groups' roles are made.
-    pub fn new(location: Location, limits: Limits, is_api: bool, key: [u8; 32]) -> Arc<Self> {
-        Arc::new(Data { location, limits, is_api, key, opened: OnceCell::new() })
+    /// The data at a place, one of several that share the server's connections. Of `key`, the passwords of its
+    /// groups' roles are made.
+    pub fn new(
+        server: &Server,
+        location: Location,
+        limits: Limits,
+        is_api: bool,
+        key: [u8; 32],
+    ) -> Arc<Self> {
+        let server = server.clone();
+        Arc::new(Data { server, location, limits, is_api, key, opened: OnceCell::new() })
     }
 
     /// All of it, as the host reaches it.
@@ -29,7 +38,7 @@ impl Data {
     pub async fn whole(&self) -> Result<&Database, String> {
         let open = || async {
             let migrations = if self.is_api { Migrations::api() } else { Migrations::none() };
-            Database::open(&self.location, self.limits, &migrations).await
+            Database::open_at(&self.server, &self.location, self.limits, &migrations).await
         };
         self.opened.get_or_try_init(open).await
     }
@@ -39,7 +48,7 @@ impl Data {
     /// # Errors
     /// A sentence that names the place and what hinders.
     pub async fn remove(&self, groups: &[String]) -> Result<(), String> {
-        Database::remove(&self.location, &self.limits, groups).await
+        Database::remove(&self.server, &self.location, &self.limits, groups).await
     }
 
     /// What is open of it by now.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use sqlx::pool::PoolConnection;
-use sqlx::{Executor as _, Postgres, Sqlite};
+use sqlx::{Executor as _, Sqlite};
 
 use super::{Failure, Group, Limits, Rows, Value, postgres, sqlite};
 
@@ -12,7 +12,7 @@ use super::{Failure, Group, Limits, Rows, Value, postgres, sqlite};
 pub(super) enum Connection {
     Sqlite(PoolConnection<Sqlite>),
     /// With the group that it is for, if it is for one.
-    Postgres(PoolConnection<Postgres>, Option<Arc<Group>>),
+    Postgres(postgres::Lent, Option<Arc<Group>>),
 }
 
 /// What whoever drops the lease leaves behind.
@@ -143,8 +143,8 @@ impl Connection {
                 let done = sqlite::query(connection, sql, parameters, limits).await;
                 sqlite::explained(connection, done).await
             }
-            Connection::Postgres(connection, group) => {
-                let done = postgres::query(connection, sql, parameters, limits).await;
+            Connection::Postgres(lent, group) => {
+                let done = postgres::query(&mut lent.connection, sql, parameters, limits).await;
                 postgres::explained(group.as_deref(), sql, done)
             }
         }
@@ -156,8 +156,8 @@ impl Connection {
                 let done = sqlite::execute(connection, sql, parameters).await;
                 sqlite::explained(connection, done).await
             }
-            Connection::Postgres(connection, group) => {
-                let done = postgres::execute(connection, sql, parameters).await;
+            Connection::Postgres(lent, group) => {
+                let done = postgres::execute(&mut lent.connection, sql, parameters).await;
                 postgres::explained(group.as_deref(), sql, done)
             }
         }
@@ -169,7 +169,8 @@ impl Connection {
             Connection::Sqlite(connection) => {
                 connection.execute(sqlite).await.map(drop).map_err(|error| sqlite::failure(&error))
             }
-            Connection::Postgres(connection, _) => connection
+            Connection::Postgres(lent, _) => lent
+                .connection
                 .execute(postgres)
                 .await
                 .map(drop)
@@ -180,7 +181,7 @@ impl Connection {
     fn close_on_drop(&mut self) {
         match self {
             Connection::Sqlite(connection) => connection.close_on_drop(),
-            Connection::Postgres(connection, _) => connection.close_on_drop(),
+            Connection::Postgres(lent, _) => lent.connection.close_on_drop(),
         }
     }
 }

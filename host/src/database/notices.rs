@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
 
+use super::postgres::apart;
 use super::{Database, Pool};
 
 /// How often a connection on which nothing is told is asked whether it still stands. While it answers,
@@ -47,7 +48,7 @@ impl Notices {
     pub async fn next(&mut self) -> Notice {
         loop {
             let Some(listener) = &mut self.listener else {
-                match self.join().await {
+                match apart(join(Arc::clone(&self.options), self.channel)).await {
                     Ok(listener) => {
                         self.listener = Some(listener);
                         return Notice::Joined;
@@ -66,20 +67,23 @@ impl Notices {
             }
         }
     }
+}
 
-    /// Connects besides the pool, whose connections guests wait for.
-    async fn join(&self) -> Result<PgListener, sqlx::Error> {
-        let pool = PgPoolOptions::new()
-            .max_connections(1)
-            .acquire_timeout(CHECK)
-            .max_lifetime(None)
-            .idle_timeout(None)
-            .connect_lazy_with(PgConnectOptions::clone(&self.options));
-        let mut listener = PgListener::connect_with(&pool).await?;
-        listener.eager_reconnect(false);
-        listener.listen(self.channel).await?;
-        Ok(listener)
-    }
+/// Connects besides the pool, whose connections guests wait for.
+async fn join(
+    options: Arc<PgConnectOptions>,
+    channel: &'static str,
+) -> Result<PgListener, sqlx::Error> {
+    let pool = PgPoolOptions::new()
+        .max_connections(1)
+        .acquire_timeout(CHECK)
+        .max_lifetime(None)
+        .idle_timeout(None)
+        .connect_lazy_with(PgConnectOptions::clone(&options));
+    let mut listener = PgListener::connect_with(&pool).await?;
+    listener.eager_reconnect(false);
+    listener.listen(channel).await?;
+    Ok(listener)
 }
 
 async fn stands(listener: &mut PgListener) -> bool {

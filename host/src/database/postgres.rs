@@ -1,26 +1,29 @@
 //! PostgreSQL: one schema, values encoded as the server says its parameters are typed.
 
 mod roles;
+mod server;
 
 use std::str::FromStr as _;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::TryStreamExt as _;
-use sqlx::pool::PoolConnection;
 use sqlx::postgres::{
     PgArguments, PgConnectOptions, PgPoolOptions, PgRow, PgStatement, PgTypeInfo,
 };
 use sqlx::{
     Arguments as _, AssertSqlSafe, Column as _, ConnectOptions as _, Connection as _, Either,
-    Executor as _, PgConnection, PgPool, Postgres, Row as _, Statement as _, TypeInfo as _,
-    ValueRef as _,
+    Executor as _, PgConnection, PgPool, Row as _, Statement as _, TypeInfo as _, ValueRef as _,
 };
 
 use super::outage::{Probe, State};
 use super::rights::Right;
 use super::{Failure, Group, Limits, Meter, Migrations, Rows, Tables, Value};
 pub use roles::Standing;
+use server::Connections;
+pub(super) use server::Lent;
+pub use server::Server;
+pub(super) use server::apart;
 
 /// How long a group's connection waits for the next statement before it is closed: the server keeps a
 /// process for each.
@@ -32,7 +35,8 @@ const NOTICES_CLIENTS: u32 = 140_000;
 /// Connections to one schema.
 #[derive(Clone)]
 pub(super) struct Pool {
-    connections: PgPool,
+    connections: Arc<Connections>,
+    server: Server,
     options: PgConnectOptions,
     schema: Arc<str>,
 }
@@ -50,21 +54,27 @@ impl Pool {
         url: &str,
         schema: &str,
         limits: &Limits,
+        server: &Server,
         migrations: &Migrations,
     ) -> Result<Self, String> {
-        let pool = Pool::connect(url, schema, limits).await?;
-        make_schema(&pool.connections, schema).await.map_err(|error| {
+        let pool = Pool::connect(url, schema, limits, server).await?;
+        make_schema(pool.owner(), schema).await.map_err(|error| {
             format!(
                 "cannot make the schema {schema} in the database at {}: {error}; grant its user CREATE on the database",
                 pool.place()
             )
         })?;
-        migrations.run_postgres(&pool.connections, schema).await?;
+        migrations.run_postgres(pool.owner(), schema).await?;
         Ok(pool)
     }
 
     /// Connects, and changes nothing.
-    pub(super) async fn connect(url: &str, schema: &str, limits: &Limits) -> Result<Self, String> {
+    pub(super) async fn connect(
+        url: &str,
+        schema: &str,
+        limits: &Limits,
+        server: &Server,
+    ) -> Result<Self, String> {
         if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
             return Err("the database URL does not begin with postgres://; it looks like postgres://user:password@host:5432/name".to_owned());
         }
@@ -78,10 +88,11 @@ impl Pool {
             ("search_path", schema),
             ("statement_timeout", &limits.statement.as_millis().to_string()),
         ]);
-        let connections = pool_options(limits).connect_with(options.clone()).await;
-        let schema = schema.into();
-        match connections {
-            Ok(connections) => Ok(Pool { connections, options, schema }),
+        server.make_room(None).await;
+        let connected = apart(pool_options(limits).connect_with(options.clone())).await;
+        let (server, schema) = (server.clone(), schema.into());
+        match connected {
+            Ok(pool) => Ok(Pool { connections: server.count(pool, None), server, options, schema }),
             Err(error) => Err(format!(
                 "cannot reach the PostgreSQL database at {}:{}: {error}; start it, or correct --database",
                 options.get_host(),
@@ -101,17 +112,23 @@ impl Pool {
         limits: &Limits,
         key: &[u8; 32],
     ) -> Result<Vec<Self>, String> {
-        let roles = roles::establish(&self.connections, &self.schema, groups, limits, key).await?;
+        let roles = roles::establish(self.owner(), &self.schema, groups, limits, key).await?;
         let pool = |role: roles::Role| {
             let options = self.options.clone().username(&role.name).password(&role.password);
-            let connections =
-                pool_options(limits).idle_timeout(IDLE).connect_lazy_with(options.clone());
-            Pool { connections, options, schema: Arc::clone(&self.schema) }
+            let pool = pool_options(limits).idle_timeout(IDLE).connect_lazy_with(options.clone());
+            let (server, schema) = (self.server.clone(), Arc::clone(&self.schema));
+            Pool {
+                connections: server.count(pool, Some(&self.connections)),
+                server,
+                options,
+                schema,
+            }
         };
         let pools: Vec<Self> = roles.into_iter().map(pool).collect();
         // All sign in alike: what keeps one out keeps out all.
         if let Some(pool) = pools.first() {
-            pool.connections.acquire().await.map_err(|error| {
+            pool.server.make_room(None).await;
+            apart(pool.connections.pool.acquire()).await.map_err(|error| {
                 format!(
                     "cannot sign in to the PostgreSQL database at {} as the group's role {}: {error}; let roles whose names begin with wharf_ sign in with a password (scram-sha-256) in pg_hba.conf",
                     pool.place(),
@@ -124,7 +141,7 @@ impl Pool {
 
     /// Takes a group's role away.
     pub(super) async fn drop_group(&self, group: &str) -> Result<(), String> {
-        roles::drop(&self.connections, &self.schema, group).await
+        roles::drop(self.owner(), &self.schema, group).await
     }
 
     /// Removes the schema with all that is in it, and these groups' roles.
@@ -133,7 +150,7 @@ impl Pool {
             self.drop_group(group).await?;
         }
         let sql = format!("DROP SCHEMA IF EXISTS {} CASCADE", roles::quoted(&self.schema));
-        let removed = sqlx::raw_sql(AssertSqlSafe(sql)).execute(&self.connections).await;
+        let removed = sqlx::raw_sql(AssertSqlSafe(sql)).execute(self.owner()).await;
         removed
             .map(drop)
             .map_err(|error| format!("cannot remove the schema {}: {error}", self.schema))
@@ -146,14 +163,14 @@ impl Pool {
 
     /// What the server says about the host's user and each group's role, without changing anything.
     pub(super) async fn standing(&self, groups: &[String]) -> Result<Standing, String> {
-        roles::standing(&self.connections, &self.schema, groups)
+        roles::standing(self.owner(), &self.schema, groups)
             .await
             .map_err(|error| format!("the database does not tell about its roles: {error}"))
     }
 
-    pub(super) async fn connection(&self) -> Result<PoolConnection<Postgres>, Failure> {
+    pub(super) async fn connection(&self) -> Result<Lent, Failure> {
         // Boxed, since the future is larger than everything that waits for it.
-        Box::pin(self.connections.acquire()).await.map_err(|error| failure(&error))
+        Box::pin(self.server.lend(&self.connections)).await
     }
 
     /// Looks whether the server lets somebody in.
@@ -161,7 +178,7 @@ impl Pool {
         let options = self.connect_options();
         Box::new(move || {
             let options = Arc::clone(&options);
-            Box::pin(async move {
+            Box::pin(apart(async move {
                 match PgConnection::connect_with(&options).await {
                     Ok(connection) => {
                         // Politely, or the server logs a lost connection.
@@ -174,21 +191,26 @@ impl Pool {
                         _ => State::Usable,
                     },
                 }
-            })
+            }))
         })
     }
 
     /// How the host itself connects.
     pub(super) fn connect_options(&self) -> Arc<PgConnectOptions> {
-        self.connections.connect_options()
+        self.connections.pool.connect_options()
     }
 
     pub(super) fn in_use(&self) -> usize {
-        super::in_use(&self.connections)
+        super::in_use(&self.connections.pool)
     }
 
     pub(super) async fn close(&self) {
-        self.connections.close().await;
+        self.connections.pool.close().await;
+    }
+
+    /// What the host does with the schema besides statements, which it seldom does.
+    fn owner(&self) -> &PgPool {
+        &self.connections.pool
     }
 
     fn place(&self) -> String {
