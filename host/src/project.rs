@@ -1,8 +1,9 @@
 //! What the folder of a new component holds: a template, and what its handlers are built with.
 //!
-//! The templates lie in `host/templates`, a folder for each language: `base`, `plugin` for what helps handlers of
-//! `wharf:plugin`, `database` for what helps with rows, and what each template adds to them. In names and contents, `{{group}}` stands for the group's
-//! name and `{{table}}` for its table's.
+//! The templates lie in `host/templates`, a folder for each language beside `any`, for what is the same in all, and
+//! `wit`, for languages that read interfaces. In each of them are `base`, `plugin` for what helps handlers of
+//! `wharf:plugin`, `database` for what helps with rows, and what each template adds to them. In names and contents,
+//! `{{group}}` stands for the group's name and `{{table}}` for its table's.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -53,12 +54,21 @@ impl Language {
     /// Every language there is.
     pub const ALL: [Language; 3] = [Language::Rust, Language::Js, Language::Python];
 
-    /// Its name, on the command line and of its folder of templates.
+    /// Its name, on the command line.
     pub fn name(self) -> &'static str {
         match self {
             Language::Rust => "rust",
             Language::Js => "js",
             Language::Python => "python",
+        }
+    }
+
+    /// The folders that hold what its templates are made of, what is its own last.
+    fn folders(self) -> &'static [&'static str] {
+        match self {
+            Language::Rust => &["any", "rust"],
+            Language::Js => &["any", "wit", "js"],
+            Language::Python => &["any", "wit", "python"],
         }
     }
 }
@@ -84,7 +94,7 @@ impl Template {
         }
     }
 
-    /// The folders that make it up, where its language has them; of a file that there is twice, the last counts.
+    /// The folders that make it up, in those of its language; of a file that there is twice, the last counts.
     fn layers(self) -> &'static [&'static str] {
         match self {
             Template::Crud => &["base", "plugin", "database", "crud"],
@@ -107,7 +117,9 @@ pub fn files(group: &str, language: Language, template: Template) -> BTreeMap<Pa
         words.iter().fold(text.to_owned(), |text, (word, meant)| text.replace(word, meant))
     };
     let mut files = BTreeMap::new();
-    let layers = template.layers().iter().map(|layer| Path::new(language.name()).join(layer));
+    let layers = template.layers().iter().flat_map(|layer| {
+        language.folders().iter().map(move |folder| Path::new(folder).join(layer))
+    });
     for folder in layers.filter_map(|layer| TEMPLATES.get_dir(layer)) {
         for (path, content) in contents(folder) {
             let path = written(&path.to_string_lossy());

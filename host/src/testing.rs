@@ -107,12 +107,7 @@ impl Suite {
         Ok(Suite { folder, scripts })
     }
 
-    /// How many files of requests it has.
-    pub fn len(&self) -> usize {
-        self.scripts.len()
-    }
-
-    /// Whether it has none.
+    /// Whether it has no requests.
     pub fn is_empty(&self) -> bool {
         self.scripts.is_empty()
     }

@@ -3,13 +3,14 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use anstyle::{AnsiColor, Style};
+use anstyle::Style;
 use clap::Args;
 use serde_json::json;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 use super::build::Build;
+use super::paint::{WELL, WRONG};
 use crate::config::Config;
 use crate::testing::{self, Outcome, Setting, Suite, Verdict, fuel};
 
@@ -143,9 +144,6 @@ struct Tally {
     good: usize,
 }
 
-const GOOD: Style = AnsiColor::Green.on_default();
-const BAD: Style = AnsiColor::Red.on_default().bold();
-
 impl Tally {
     fn tell(&mut self, outcome: &Outcome) {
         self.asked += 1;
@@ -161,7 +159,7 @@ impl Tally {
             writeln!(out, "{}.http", outcome.file)?;
             self.file = Some(outcome.file.clone());
         }
-        let style = if outcome.is_good() { GOOD } else { BAD };
+        let style = if outcome.is_good() { WELL } else { WRONG };
         let Outcome { name, .. } = outcome;
         writeln!(
             out,
@@ -172,8 +170,8 @@ impl Tally {
         if let Verdict::Differs(difference) = &outcome.verdict {
             for line in difference.lines() {
                 let style = match line.as_bytes().first() {
-                    Some(b'+') => GOOD,
-                    Some(b'-') => BAD,
+                    Some(b'+') => WELL,
+                    Some(b'-') => WRONG,
                     _ => Style::new(),
                 };
                 writeln!(out, "    {style}{line}{style:#}")?;

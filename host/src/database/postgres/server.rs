@@ -34,9 +34,10 @@ struct Shared {
 /// The connections of one role, or of a schema's owner.
 pub(super) struct Connections {
     pub(super) pool: PgPool,
-    /// One for each that may be in use, of these and of all that reach the same data: nobody waits for them with a
-    /// place of the server's.
-    places: [Arc<Semaphore>; 2],
+    /// One for each that may be in use: nobody waits for them with a place of the server's.
+    places: Arc<Semaphore>,
+    /// The same, of all that reach the same data.
+    data_places: Arc<Semaphore>,
     /// When one was lent last, by the count of all.
     used: AtomicU64,
 }
@@ -67,11 +68,15 @@ impl Server {
 
     /// Counts the connections of a pool among those that may be open; `beside` are others to the same data.
     pub(super) fn count(&self, pool: PgPool, beside: Option<&Connections>) -> Arc<Connections> {
-        let own = places(pool.options().get_max_connections());
-        let data = || places((self.0.most / 2).max(1));
-        let data = beside.map_or_else(data, |beside| Arc::clone(&beside.places[1]));
-        let used = AtomicU64::new(self.0.lent.fetch_add(1, Ordering::Relaxed));
-        let connections = Arc::new(Connections { pool, places: [own, data], used });
+        let connections = Arc::new(Connections {
+            places: places(pool.options().get_max_connections()),
+            data_places: beside.map_or_else(
+                || places((self.0.most / 2).max(1)),
+                |beside| Arc::clone(&beside.data_places),
+            ),
+            used: AtomicU64::new(self.0.lent.fetch_add(1, Ordering::Relaxed)),
+            pool,
+        });
         let mut all = self.0.all.lock().unwrap_or_else(PoisonError::into_inner);
         all.retain(|other| other.strong_count() > 0);
         all.push(Arc::downgrade(&connections));
@@ -81,8 +86,8 @@ impl Server {
     /// Lends a connection.
     pub(super) async fn lend(&self, connections: &Connections) -> Result<Lent, Failure> {
         let waiting = async {
-            let [own, data] = &connections.places;
-            [place(own).await, place(data).await, place(&self.0.places).await]
+            let Connections { places, data_places, .. } = connections;
+            [place(places).await, place(data_places).await, place(&self.0.places).await]
         };
         let waited = tokio::time::timeout(self.0.wait, waiting).await;
         let places = waited.map_err(|_| Failure::Busy)?;
@@ -131,7 +136,7 @@ impl Connections {
     /// Whether they are fewer than those who have a place to use one.
     fn lack_one(&self) -> bool {
         let most = self.pool.options().get_max_connections() as usize;
-        (self.pool.size() as usize) < most.saturating_sub(self.places[0].available_permits())
+        (self.pool.size() as usize) < most.saturating_sub(self.places.available_permits())
     }
 }
 
